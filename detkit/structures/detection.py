@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from detkit.arrays import Flags, Floats, ImageArray, Integers
+from detkit.arrays import Flags, Floats, ImageArray, Integers, Size
 from detkit.structures.masks import Masks
 
 _MOST_CLASSES = 6
@@ -31,12 +31,14 @@ class Detection:
         score: From 0 to 1.
         label: Number of the class, from 0.
         class_name: Name of the class; None if it has none or is unknown.
+        mask: The pixels of the object, one row; ``mask.array(0, size)`` is an array of the image. None for detectors without masks.
     """
 
     box: tuple[float, float, float, float]
     score: float
     label: int
     class_name: str | None = None
+    mask: Masks | None = field(default=None, compare=False, repr=False)
 
 
 class DetectionMethods:
@@ -46,14 +48,16 @@ class DetectionMethods:
     scores: Any
     labels: Any
     class_names: tuple[str | None, ...] | None
+    masks: Masks | None
 
     if TYPE_CHECKING:  # each class has its own
 
         def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Detection]:
-        for box, score, label in zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True):
-            yield Detection((box[0], box[1], box[2], box[3]), score, label, self.class_name(label))
+        columns = zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True)
+        for index, (box, score, label) in enumerate(columns):
+            yield Detection((box[0], box[1], box[2], box[3]), score, label, self.class_name(label), self._mask(index))
 
     def __repr__(self) -> str:
         name, labels = type(self).__name__, self.labels.tolist()
@@ -71,7 +75,10 @@ class DetectionMethods:
             IndexError: If there is no such row.
         """
         box, score, label = self.boxes[index].tolist(), float(self.scores[index]), int(self.labels[index])
-        return Detection((box[0], box[1], box[2], box[3]), score, label, self.class_name(label))
+        return Detection((box[0], box[1], box[2], box[3]), score, label, self.class_name(label), self._mask(index))
+
+    def _mask(self, index: int) -> Masks | None:
+        return None if self.masks is None else self.masks[[index]]
 
     def class_name(self, label: int) -> str | None:
         """Return the name of a class, or None if it has none or the names are unknown."""
@@ -100,14 +107,16 @@ class DetectionMethods:
         )
         return drawing
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the detections as plain Python data, ready for JSON: the form that ``detkit detect --json`` writes for each image."""
-        return {
-            "detections": [
-                {"class": row.class_name, "label": row.label, "score": round(row.score, 7), "box": [round(value, 4) for value in row.box]}
-                for row in self
-            ]
-        }
+    def to_dict(self, size: Size | None = None) -> dict[str, Any]:
+        """Return the detections as plain Python data, ready for JSON: the form that ``detkit detect --json`` writes for each image.
+
+        Args:
+            size: ``(height, width)`` of the image, for the masks, which are written as COCO's run lengths; None: leave masks out.
+        """
+        rows = [{"class": row.class_name, "label": row.label, "score": round(row.score, 7), "box": _rounded(row.box)} for row in self]
+        if self.masks is not None and size is not None:
+            rows = [{**row, "mask": self.masks.runs(index, size)} for index, row in enumerate(rows)]
+        return {"detections": rows}
 
     def to_pandas(self) -> Any:
         """Return a data frame with the columns x1, y1, x2, y2, score, label and class_name.
@@ -119,15 +128,24 @@ class DetectionMethods:
         frame = pandas.DataFrame(rows.boxes, columns=["x1", "y1", "x2", "y2"])
         return frame.assign(score=rows.scores, label=rows.labels, class_name=[row.class_name for row in self])
 
-    def to_supervision(self) -> Any:
-        """Return a ``supervision.Detections``, with the class names under ``data["class_name"]``.
+    def to_supervision(self, size: Size | None = None) -> Any:
+        """Return a ``supervision.Detections``, with the class names under ``data["class_name"]`` and the masks as ``mask``.
+
+        Args:
+            size: ``(height, width)`` of the image, which masks need, as ``image.shape[:2]``.
 
         Raises:
             ImportError: If supervision is not installed.
+            ValueError: If the detections have masks, and no size is given.
         """
         supervision, rows = _require("supervision", "to_supervision"), self.numpy()
         names = np.array([row.class_name or f"class {row.label}" for row in self], dtype=str)
-        return supervision.Detections(xyxy=rows.boxes, confidence=rows.scores, class_id=rows.labels.astype(int), data={"class_name": names})
+        columns = {"xyxy": rows.boxes, "confidence": rows.scores, "class_id": rows.labels.astype(int), "data": {"class_name": names}}
+        if rows.masks is None:
+            return supervision.Detections(**columns)
+        if size is None:
+            raise ValueError("to_supervision: expected the size of the image for the masks, got none; call to_supervision(image.shape[:2])")
+        return supervision.Detections(**columns, mask=rows.masks.arrays((int(size[0]), int(size[1]))))
 
     def numpy(self) -> DetectionArrays:
         """Return the detections as numpy arrays."""
@@ -203,6 +221,10 @@ class DetectionArrays(DetectionMethods):
             columns["mask_probabilities"] = np.concatenate(optional["mask_probabilities"])
         masks = Masks.cat(optional["masks"]) if all(part is not None for part in optional["masks"]) else None
         return rows[0].replace(**columns, masks=masks)
+
+
+def _rounded(box: Sequence[float]) -> list[float]:
+    return [round(value, 4) for value in box]
 
 
 def _require(package: str, method: str) -> Any:

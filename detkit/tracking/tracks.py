@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from detkit.arrays import Floats, Integers
+from detkit.arrays import Floats, Integers, Size
 from detkit.structures.detection import Detection, DetectionArrays
+from detkit.structures.masks import Masks
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +50,30 @@ class Tracks:
         """``(N,)`` int64."""
         return self.detections.labels
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the tracks as plain Python data, ready for JSON: those of ``Detections.to_dict``, with ``track``."""
-        rows = self.detections.to_dict()["detections"]
+    @property
+    def masks(self) -> Masks | None:
+        """The pixels of each object; None for detectors without masks."""
+        return self.detections.masks
+
+    def to_dict(self, size: Size | None = None) -> dict[str, Any]:
+        """Return the tracks as plain Python data, ready for JSON: those of ``Detections.to_dict``, with ``track``.
+
+        Args:
+            size: ``(height, width)`` of the frame, for the masks; None: leave masks out.
+        """
+        rows = self.detections.to_dict(size)["detections"]
         return {"tracks": [{"track": track, **row} for track, row in zip(self.ids.tolist(), rows, strict=True)]}
 
-    def to_supervision(self) -> Any:
+    def to_supervision(self, size: Size | None = None) -> Any:
         """Return a ``supervision.Detections`` with ``tracker_id``.
+
+        Args:
+            size: ``(height, width)`` of the frame, which masks need.
 
         Raises:
             ImportError: If supervision is not installed.
+            ValueError: If the detections have masks, and no size is given.
         """
-        detections = self.detections.to_supervision()
+        detections = self.detections.to_supervision(size)
         detections.tracker_id = self.ids.astype(int)
         return detections

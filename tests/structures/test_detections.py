@@ -11,7 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from detkit.structures import Detection, Detections, Targets
+from detkit.structures import Detection, Detections, Masks, Targets
+from detkit.structures.run_lengths import mask_array
 
 NAMES = ("cat", "dog", None)
 
@@ -86,6 +87,37 @@ def test_to_dict_is_json(detections: Detections) -> None:
     assert rows[0] == {"class": "dog", "label": 1, "score": pytest.approx(0.9), "box": [1.0, 2.0, 30.0, 40.0]}
     assert rows[2]["class"] is None
     assert detections[:0].to_dict() == {"detections": []}
+
+
+@pytest.fixture
+def masked(detections: Detections) -> Detections:
+    square = np.ones((10, 20), bool)
+    return detections.replace(masks=Masks.of([(square, 5, 6), (square, 40, 50), (square[:0], 0, 0)]))
+
+
+def test_masks_of_rows_and_of_dicts(masked: Detections) -> None:
+    size = (90, 120)
+    for rows in (masked, masked.numpy()):
+        second = list(rows)[1].mask
+        assert second is not None
+        assert np.array_equal(second.array(0, size), masked.masks.array(1, size))  # type: ignore[union-attr]
+        assert rows[1].mask.boxes.tolist() == [[40, 50, 60, 60]]  # type: ignore[union-attr]
+        content = json.loads(json.dumps(rows.to_dict(size)))["detections"]
+        assert mask_array(content[0]["mask"]).sum() == 200
+        assert mask_array(content[2]["mask"]).sum() == 0
+        assert "mask" not in rows.to_dict()["detections"][0]
+    assert masked[:0].to_dict(size) == {"detections": []}
+    assert masked[0] == masked.replace(masks=None)[0]
+
+
+def test_masks_in_supervision(masked: Detections) -> None:
+    pytest.importorskip("supervision")
+    converted = masked.to_supervision((90, 120))
+    assert converted.mask.shape == (3, 90, 120)
+    assert np.array_equal(converted.mask, masked.masks.arrays((90, 120)))  # type: ignore[union-attr]
+    assert len(masked[:0].to_supervision((90, 120))) == 0
+    with pytest.raises(ValueError, match=r"expected the size of the image for the masks.*image\.shape\[:2\]"):
+        masked.to_supervision()
 
 
 def test_to_pandas(detections: Detections) -> None:
