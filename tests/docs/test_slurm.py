@@ -47,7 +47,8 @@ def job(tmp_path: Path) -> Path:
 def start(job: Path, *words: str) -> subprocess.Popen[str]:
     slurm = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NODELIST": "node[3-4]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8"}
     environment = {**os.environ, **slurm, "PATH": f"{job / 'bin'}:{os.environ['PATH']}"}
-    process = subprocess.Popen(["bash", SCRIPT, *words], cwd=job, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(["bash", SCRIPT, *words], cwd=job, env=environment, text=True, **pipes)
     deadline = time.monotonic() + 60
     while not (job / "started").exists():
         assert process.poll() is None, process.communicate()
