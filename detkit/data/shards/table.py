@@ -105,7 +105,7 @@ def read_table(path: str | Path) -> ShardTable:
     """
     pyarrow, parquet = arrow()
     try:
-        rows = parquet.read_table(str(path), memory_map=True)
+        rows = parquet.ParquetFile(str(path), memory_map=True).read()  # parquet.read_table would import pandas
         version = int((rows.schema.metadata or {})[VERSION_KEY])
         if version > VERSION:
             raise ValueError(f"labels of version {version}; this detkit reads up to version {VERSION}: update detkit")
