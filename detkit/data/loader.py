@@ -189,6 +189,7 @@ def build_loader(
     stop_step: int | None = None,
     rank: int = 0,
     world: int = 1,
+    uneven: bool = False,
     pin_memory: bool = False,
     proposals: ProposalSource | None = None,
     is_labeled: Flags | None = None,
@@ -199,8 +200,8 @@ def build_loader(
     """Build one process's loader for the steps from ``start_step`` to below ``stop_step`` (None: endless).
 
     ``is_labeled`` ``(M,)`` and ``labeled_repeats`` describe unlabeled images: see :class:`DetectionDataset` and
-    :class:`detkit.data.sources.DataConfig`. ``tiles`` draws parts of the images. While the loader waits for a worker it calls
-    ``is_stopping``, and raises a :class:`WaitInterrupted` if that returns True.
+    :class:`detkit.data.sources.DataConfig`. ``tiles`` draws parts of the images. For ``uneven`` see :class:`RankBatches`. While the loader
+    waits for a worker it calls ``is_stopping``, and raises a :class:`WaitInterrupted` if that returns True.
 
     Raises:
         ValueError: If the data is empty, or if the processes cannot share a batch equally.
@@ -218,7 +219,7 @@ def build_loader(
         tiles=tiles,
     )
     plan = batch_plan(data, config, seed, is_labeled, labeled_repeats, tiles=tiles)
-    batches = RankBatches(plan, start_step, stop_step, rank, world)
+    batches = RankBatches(plan, start_step, stop_step, rank, world, uneven)
     return Loader(dataset, batches, config, pin_memory, is_stopping)
 
 

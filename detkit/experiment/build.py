@@ -171,7 +171,8 @@ def run_data(
 ) -> RunData:
     """Return the training data of one process.
 
-    A single process that is asked to stop does not wait for its next batch; several processes make each step together.
+    A single process that is asked to stop does not wait for its next batch; several processes make each step together. Processes whose
+    number may change share a batch as evenly as possible.
     """
     train, labeled = append_unlabeled(parts.train, parts.unlabeled)
     repeats = config.data.labeled_repeats
@@ -186,6 +187,7 @@ def run_data(
             start_step=start,
             rank=processes.rank,
             world=processes.world,
+            uneven=processes.elastic,
             pin_memory=device.type == "cuda",
             proposals=proposals,
             is_labeled=labeled,
