@@ -10,8 +10,9 @@ import numpy as np
 from detkit.arrays import ImageArray, to_numpy
 from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable
-from detkit.drawing.palette import GRAY, color_of
+from detkit.drawing.palette import GRAY, Color, color_of
 from detkit.structures import DetectionMethods
+from detkit.structures.masks import Masks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +36,7 @@ def class_name(class_names: ClassNames, label: int) -> str:
 def draw_detections(
     image: ImageArray | Tensor, detections: DetectionMethods, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
 ) -> ImageArray:
-    """Draw boxes, class names and scores on a copy of an image.
+    """Draw boxes, class names, scores and masks on a copy of an image.
 
     The best detections are drawn on top, and their labels are placed first. Labels of more than ``MOST_LABELS`` would hide the image and
     are left out, and the boxes have thin lines.
@@ -56,17 +57,29 @@ def draw_detections(
     canvas = Canvas(image, scale)
     rows = list(zip(shown.boxes.tolist(), shown.scores.tolist(), shown.labels.tolist(), strict=True))
     crowded = len(rows) > MOST_LABELS
+    draw_masks(canvas, shown.masks, [color_of(label) for _, _, label in rows])
     for box, _, label in reversed(rows):
-        canvas.box(tuple(box), color_of(label), thin=crowded)
+        canvas.box(tuple(box), color_of(label), thin=crowded or shown.masks is not None)
     for box, score, label in () if crowded else rows:
         canvas.label(tuple(box), f"{class_name(class_names, label)}  {score:.2f}", color_of(label))
     return canvas.array()
 
 
-def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> ImageArray:
-    """Draw ground-truth boxes on a copy of an image; crowds and difficult objects are dashed and marked in the label.
+def draw_masks(canvas: Canvas, masks: Masks | None, colors: Sequence[Color]) -> None:
+    """Draw the masks of some objects, the first on top: first all fills, the largest at the bottom, then all outlines."""
+    if masks is None:
+        return
+    sides = (masks.windows[:, 2:] - masks.windows[:, :2]).astype(np.int64)
+    for row in np.argsort(-sides.prod(1), kind="stable").tolist():
+        canvas.fill(masks, row, colors[row])
+    for row in reversed(range(len(masks))):
+        canvas.outline(masks, row, colors[row])
 
-    Regions that are ignored for every class are dashed and gray.
+
+def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> ImageArray:
+    """Draw ground-truth boxes on a copy of an image, and masks if they were computed.
+
+    Crowds and difficult objects are dashed and marked in the label. Regions that are ignored for every class are dashed and gray.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
@@ -86,6 +99,7 @@ def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: Clas
         else (tuple(boxes[i]), class_name(class_names, labels[i]) + _flags(targets, i), color_of(labels[i]), bool(_flags(targets, i)))
         for i in order
     ]
+    draw_masks(canvas, None if targets.masks is None else targets.masks[np.array(order, np.int64)], [color for _, _, color, _ in rows])
     for box, _, color, dashed in rows:
         canvas.box(box, color, dashed=dashed)
     for box, text, color, _ in rows:

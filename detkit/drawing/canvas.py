@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from detkit.arrays import ImageArray, Size, is_tensor
+from detkit.arrays import Flags, ImageArray, Size, is_tensor
 from detkit.drawing.fonts import Font, font_for
+from detkit.drawing.masks import FILL, inside, outline, scaled
 from detkit.drawing.palette import Color, text_color_on
+from detkit.structures.masks import Masks
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,6 +108,23 @@ class Canvas:
             return
         self._draw.rectangle((corners[0] - 1, corners[1] - 1, corners[2] + 1, corners[3] + 1), outline=(0, 0, 0))
         self._draw.rectangle(corners, outline=color, width=self.style.line_width)
+
+    def fill(self, masks: Masks, row: int, color: Color) -> None:
+        """Fill a mask so that the image is seen through it."""
+        pixels, x, y = inside(scaled(masks, row, self.scale), (self.image.height, self.image.width))
+        self._blend(pixels, x, y, color, FILL)
+
+    def outline(self, masks: Masks, row: int, color: Color) -> None:
+        """Draw the inner border of a mask."""
+        pixels, x, y = inside(scaled(masks, row, self.scale), (self.image.height, self.image.width))
+        self._blend(outline(pixels, max(1, round(self.style.line_width * 0.75))), x, y, color, 1.0)
+
+    def _blend(self, pixels: Flags, x: int, y: int, color: Color, opacity: float) -> None:
+        if not pixels.any():
+            return
+        part = np.array(self.image.crop((x, y, x + pixels.shape[1], y + pixels.shape[0])))
+        part[pixels] = np.rint((1 - opacity) * part[pixels] + opacity * np.array(color)).astype(np.uint8)
+        self.image.paste(Image.fromarray(part), (x, y))
 
     def dot(self, point: Point, color: Color) -> None:
         """Draw a dot, slightly wider than the line of a box, at ``x y`` in the image's own pixels."""

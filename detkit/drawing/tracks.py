@@ -11,9 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from detkit.arrays import ImageArray
-from detkit.drawing.boxes import ClassNames, class_name
+from detkit.drawing.boxes import ClassNames, class_name, draw_masks
 from detkit.drawing.canvas import Box, Canvas
 from detkit.drawing.palette import Color, color_of
+from detkit.structures.masks import Masks
 
 Point = tuple[float, float]
 MARKER: Color = (255, 255, 255)
@@ -38,6 +39,10 @@ class TrackRows(Protocol):
     @property
     def labels(self) -> Any:
         """``(N,)`` classes."""
+
+    @property
+    def masks(self) -> Masks | None:
+        """The pixels of each object; None for detectors without masks."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class TrackDrawer:
         zones, lines = tuple(zones), tuple(lines)
         for zone in zones:
             canvas.polygon(zone.polygon, MARKER)
+        draw_masks(canvas, *_by_id(tracks))
         self._draw_trails(canvas, seconds)
         for track, box, _ in reversed(rows):
             canvas.box(tuple(box), color_of(track - 1))
@@ -154,6 +160,12 @@ class TrackDrawer:
             for (_, start), (time, end) in pairwise(trail):
                 share = 1 - (seconds - time) / self._trail_seconds
                 canvas.stroke(start, end, color_of(track - 1), 1 + share * (widest - 1))
+
+
+def _by_id(tracks: TrackRows) -> tuple[Masks | None, list[Color]]:
+    """Return the masks of tracks in the order of their ids, and their colors."""
+    order = np.argsort(tracks.ids, kind="stable")
+    return None if tracks.masks is None else tracks.masks[order], [color_of(track - 1) for track in tracks.ids[order].tolist()]
 
 
 def _draw_markers(canvas: Canvas, lines: Sequence[DrawnLine], zones: Sequence[DrawnZone]) -> None:

@@ -20,6 +20,7 @@ class Rows:
         self.boxes = np.array(list(boxes.values()), np.float32).reshape(-1, 4)
         self.labels = np.zeros(len(boxes), np.int64)
         self.detections = DetectionArrays(self.boxes, np.ones(len(boxes), np.float32), self.labels)
+        self.masks = None
 
 
 def has(image: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
