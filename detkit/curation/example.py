@@ -20,6 +20,7 @@ def make_example(
     val_images: int | None = None,
     short_side: int = 192,
     large: bool = False,
+    masks: bool = False,
 ) -> DataConfig:
     """Write labeled images of cats, coins, cups, rockets and wheels, generated from scikit-image's photographs.
 
@@ -33,6 +34,7 @@ def make_example(
         val_images: Number of validation images; None: a third of ``images``.
         short_side: Short side of the images in pixels; of large ones, of the objects' surroundings.
         large: Make images of 6 x 8 times the size, with 40 objects half as large, which are for tiles.
+        masks: Label the pixels of each object too, for segmentation; for formats that have outlines.
 
     Returns:
         The config that reads the data set.
@@ -40,4 +42,4 @@ def make_example(
     Raises:
         ValueError: If the folder contains something else, or if there would be fewer than one image.
     """
-    return make_sample(folder, images, kind, seed=seed, short_side=short_side, val_images=val_images, large=large)
+    return make_sample(folder, images, kind, seed=seed, short_side=short_side, val_images=val_images, large=large, masks=masks)

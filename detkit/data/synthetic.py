@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,10 @@ from detkit.data.cutouts import CLASS_NAMES, Cutout, Premultiplied, backgrounds,
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.sources import DataConfig, SourceConfig
 from detkit.data.writers import image_folder, write_labels, writer
-from detkit.structures import Size, Targets
+from detkit.data.writers.mask_polygons import mask_polygons
+from detkit.data.writers.protocol import WriteOptions
+from detkit.structures import Masks, Segmentations, Size, Targets
+from detkit.structures.masks import Crop
 
 Box = tuple[int, int, int, int]
 
@@ -32,7 +36,7 @@ _LARGE_OBJECTS = 40
 
 
 def make_image(seed: int, index: int, short_side: int = 192) -> tuple[ImageArray, Targets]:
-    """Generate one image, ``(H, W, 3)`` uint8 RGB, and its targets with labels in ``CLASS_NAMES``.
+    """Generate one image, ``(H, W, 3)`` uint8 RGB, and its targets with labels in ``CLASS_NAMES`` and with masks.
 
     The same arguments give the same image. About one image in twelve has no objects. Objects of which less than two thirds are
     inside the image are marked difficult.
@@ -57,6 +61,7 @@ def _with_objects(canvas: ImageArray, count: int, short_side: int, random: np.ra
     """Paste objects into the canvas in place, where there is room, and return it with its targets."""
     size = (canvas.shape[0], canvas.shape[1])
     boxes: list[Box] = []
+    masks: list[Crop] = []
     labels: list[int] = []
     difficult: list[bool] = []
     for _ in range(count):
@@ -68,6 +73,7 @@ def _with_objects(canvas: ImageArray, count: int, short_side: int, random: np.ra
         box, corner = position
         paste(canvas, pixels, corner)
         boxes.append(box)
+        masks.append((pixels[:, :, 3] > 0.5, *corner))
         labels.append(CLASS_NAMES.index(cutout.name))
         difficult.append((box[2] - box[0]) * (box[3] - box[1]) < 0.66 * pixels.shape[0] * pixels.shape[1])
     targets = Targets.of(
@@ -76,7 +82,32 @@ def _with_objects(canvas: ImageArray, count: int, short_side: int, random: np.ra
         None,
         torch.tensor(difficult).bool(),
     )
-    return canvas, targets
+    return canvas, targets.replace(masks=_visible(masks, size))
+
+
+def _visible(masks: list[Crop], size: Size) -> Masks:
+    """Return the pixels of each object that no later one covers."""
+    taken = np.zeros(size, np.bool_)
+    visible: list[Crop] = []
+    for mask in reversed(masks):
+        pixels = Masks.of([mask]).array(0, size)
+        visible.append((pixels & ~taken, 0, 0))
+        taken |= pixels
+    return Masks.of(visible[::-1])
+
+
+def _with_outlines(targets: Targets, size: Size, as_runs: bool) -> Targets:
+    """Return the objects with their masks as labels, the boxes and areas of these, and without those of which nothing is visible."""
+    masks = targets.masks or Masks.none(0)
+    areas, rows = masks.areas, range(len(masks))
+    runs: list[Any] = [masks.runs(row, size) for row in rows] if as_runs else [_exact_polygons(masks, row) for row in rows]
+    boxes, sizes = torch.from_numpy(masks.boxes), torch.from_numpy(areas.astype(np.float32))
+    return targets.replace(boxes=boxes, areas=sizes, segmentations=Segmentations.of_values(runs))[torch.from_numpy(areas > 0)]
+
+
+def _exact_polygons(masks: Masks, row: int) -> list[list[float]]:
+    x, y = masks.windows[row, :2].tolist()
+    return [polygon.reshape(-1).tolist() for polygon in mask_polygons(masks.crop(row), x, y, max_error=0)]
 
 
 def images(count: int, seed: int = 0, short_side: int = 192, first: int = 0) -> Iterator[tuple[ImageArray, Targets]]:
@@ -94,10 +125,12 @@ def make_sample(
     short_side: int = 192,
     val_images: int | None = None,
     large: bool = False,
+    masks: bool = False,
 ) -> DataConfig:
     """Write a data set of ``images`` training images into ``folder``, and by default a third as many for validation.
 
-    A folder that already contains the same data set is left unchanged. With ``large``, images are those of :func:`make_large_image`.
+    A folder that already contains the same data set is left unchanged. With ``large``, images are those of :func:`make_large_image`. With
+    ``masks``, objects have masks of their visible pixels and boxes around these: run lengths, or polygons in formats without.
 
     Returns:
         The config that reads it.
@@ -106,14 +139,15 @@ def make_sample(
         ValueError: If the folder contains something else, if there would be fewer than one image, or if the format is unknown.
     """
     folder = Path(folder)
-    writer(kind)
+    if writer(kind).holds.polygons == "none" and masks:
+        raise ValueError(f"make_sample: masks: expected a format with outlines, such as coco, got {kind}")
     val_images = max(1, images // 3) if val_images is None else val_images
     if images < 1 or val_images < 1:
         raise ValueError(f"make_sample: expected at least one training and one validation image, got {images} and {val_images}")
     about = f"Made by detkit: images {images}, val-images {val_images}, format {kind}, short-side {short_side}, seed {seed}"
-    about += f"{', large' if large else ''}.\n"
+    about += f"{', large' if large else ''}{', masks' if masks else ''}.\n"
     if not _is_complete(folder, about):
-        sample = _Sample(folder, kind, seed, short_side, large)
+        sample = _Sample(folder, kind, seed, short_side, large, masks)
         sample.write("train", range(images))
         sample.write("val", range(images, images + val_images))
         (folder / _ABOUT).write_text(about, "utf-8")  # last, so that an interrupted sample does not count as complete
@@ -143,18 +177,23 @@ class _Sample:
     seed: int
     short_side: int
     large: bool = False
+    masks: bool = False
 
     def write(self, split: str, indices: range) -> None:
         records = []
         images = image_folder(self.folder, self.kind, split)
         images.mkdir(parents=True, exist_ok=True)
+        holds = writer(self.kind).holds
         for index in indices:
             image, targets = (make_large_image if self.large else make_image)(self.seed, index, self.short_side)
             path = images / f"sample_{index:05d}.jpg"
             _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
             path.write_bytes(data.tobytes())
-            records.append(ImageRecord(path, index + 1, (image.shape[0], image.shape[1]), targets))
-        write_labels(DetectionData.of(str(self.folder), CLASS_NAMES, records), self.folder, self.kind, split)
+            size = (image.shape[0], image.shape[1])
+            labeled = _with_outlines(targets, size, holds.masks != "none") if self.masks else targets
+            records.append(ImageRecord(path, index + 1, size, labeled.replace(masks=None)))
+        labeled_data = DetectionData.of(str(self.folder), CLASS_NAMES, records)
+        write_labels(labeled_data, self.folder, self.kind, split, WriteOptions(polygons=self.masks))
 
 
 def _random_cutout(random: np.random.Generator) -> Cutout:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkit.data import read_source
+from detkit.data import DataConfig, read_source
 from detkit.data.augment import AugmentationConfig
 from detkit.data.augment.config import JitterConfig, ModelSizeConfig, ShortSideConfig
 from detkit.data.synthetic import make_sample
@@ -89,7 +89,7 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
     if model.region_config is not None:
         model = model.replace(region=_small_region(model.region_config, few_samples=model.proposals_config is not None))
     return config.replace(
-        data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed).replace(tiles=_small_tiles(config.data.tiles)),
+        data=_sample(config, folder).replace(tiles=_small_tiles(config.data.tiles)),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model)),
         augmentation=_small_augmentation(config.augmentation),
         loader=config.loader.replace(batch_size=2, workers=0, cache_megabytes=0.0),
@@ -100,6 +100,10 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
         distillation=None,
         output=config.output or str(folder / "run"),
     )
+
+
+def _sample(config: Experiment, folder: Path) -> DataConfig:
+    return make_sample(folder / "data", images=8, val_images=2, seed=config.seed, masks=config.model.learns_masks)
 
 
 def _small_tiles(tiles: TileConfig | None) -> TileConfig | None:

@@ -10,6 +10,7 @@ import torch
 
 from detkit.data import SourceConfig, load_data, make_sample, read_source
 from detkit.data.cutouts import CLASS_NAMES, backgrounds, cutouts
+from detkit.data.mask_pixels import mask_pixels
 from detkit.data.synthetic import images, make_image
 
 
@@ -96,3 +97,32 @@ def test_larger_samples_start_with_the_same_images(tmp_path: Path) -> None:
     few, many = (read_source(SourceConfig(path=str(tmp_path / str(count)), split="train")) for count in (2, 4))
     for one, other in zip(few.records, many.records, strict=False):
         assert one.path.read_bytes() == other.path.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["coco", "yolo", "voc", "labelme", "cvat"])
+def test_masks_are_those_of_the_visible_pixels_in_every_format_with_outlines(kind: str, tmp_path: Path) -> None:
+    config = make_sample(tmp_path / kind, 3, kind, seed=1, short_side=96, val_images=1, masks=True)
+    data = read_source(config.train)
+    assert len(data.records.labels) >= 4
+    for index, record in enumerate(data.records):
+        expected = make_image(1, index, 96)[1]
+        assert expected.masks is not None
+        masks = mask_pixels(record.targets.segmentations, len(record.targets), record.size)
+        kept = expected.masks[expected.masks.areas > 0]
+        np.testing.assert_array_equal(masks.arrays(record.size), kept.arrays(record.size))
+        np.testing.assert_allclose(record.targets.boxes.numpy(), kept.boxes, atol=1e-4)
+
+
+def test_objects_in_front_hide_those_behind() -> None:
+    overlaps = 0
+    for _, targets in images(24, short_side=96):
+        assert targets.masks is not None
+        arrays = targets.masks.arrays((200, 200))
+        assert arrays.sum(0).max() <= 1 if len(targets) else True
+        overlaps += int((torch.from_numpy(targets.masks.boxes) != targets.boxes).any())
+    assert overlaps
+
+
+def test_a_format_without_outlines_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="masks: expected a format with outlines, such as coco, got csv"):
+        make_sample(tmp_path / "new", 2, "csv", masks=True)

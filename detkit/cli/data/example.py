@@ -25,6 +25,7 @@ class ExampleOptions:
         short_side: Short side of the images in pixels.
         seed: Seed of the random numbers.
         large: Whether to make large images of small objects.
+        masks: Whether to label the pixels of each object too.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class ExampleOptions:
     short_side: int = 192
     seed: int = 0
     large: bool = False
+    masks: bool = False
 
 
 def add(actions: Actions[argparse.ArgumentParser]) -> None:
@@ -52,6 +54,9 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--large", action="store_true", help="make images of 6 x 8 times the size, with 40 objects half as large, to try tiles on"
     )
+    parser.add_argument(
+        "--masks", action="store_true", help="label the pixels of each object too, to try segmentation; for formats that have outlines"
+    )
     bind(parser, ExampleOptions, _run)
 
 
@@ -66,6 +71,7 @@ def _run(options: ExampleOptions) -> int:
         val_images=options.val_images,
         short_side=options.short_side,
         large=options.large,
+        masks=options.masks,
     )
     print(f"{options.folder}: ready; train on it with: detkit train {options.folder}")
     return 0
