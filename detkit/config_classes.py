@@ -22,8 +22,10 @@ from detkit.heads.queries.rtdetr import RTDETRHeadConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.fitted import FittedConfig
 from detkit.heads.region.layers import ConvFCConfig, ConvPoolConfig, FlatConfig, TwoFCConfig
+from detkit.heads.region.mask import MaskHeadConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
+from detkit.heads.semantic.losses import PixelLossConfig
 from detkit.heads.ssd import SSDHeadConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.heads.yolov1 import YOLOv1HeadConfig
@@ -36,9 +38,13 @@ from detkit.models.dfine import DFINEConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
+from detkit.models.mask_rcnn import MaskRCNNConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.retinanet import RetinaNetConfig
 from detkit.models.rtdetr import RTDETRConfig
+from detkit.models.semantic.contracting_path import PaperUNetConfig
+from detkit.models.semantic.fcn import FCNConfig
+from detkit.models.semantic.unet import UNetConfig, UNetDecoderConfig
 from detkit.models.sppnet import FIVE_SCALES, SPPNetConfig
 from detkit.models.ssd import SSDConfig
 from detkit.models.yolov1 import YOLOv1Config
@@ -93,6 +99,7 @@ __all__ = [
     "EvaluationConfig",
     "Experiment",
     "ExtraLevelConfig",
+    "FCNConfig",
     "FCOSConfig",
     "FCOSHeadConfig",
     "FPNConfig",
@@ -111,14 +118,18 @@ __all__ = [
     "LightPANConfig",
     "LiteEncoderConfig",
     "LoaderConfig",
+    "MaskHeadConfig",
+    "MaskRCNNConfig",
     "MixupConfig",
     "ModelSizeConfig",
     "MosaicConfig",
     "MultiScaleConfig",
     "MultistepConfig",
     "PANConfig",
+    "PaperUNetConfig",
     "ParameterGroupConfig",
     "PhotometricConfig",
+    "PixelLossConfig",
     "PostprocessConfig",
     "PreprocessConfig",
     "ProposalsConfig",
@@ -147,6 +158,8 @@ __all__ = [
     "TileConfig",
     "TrainingConfig",
     "TwoFCConfig",
+    "UNetConfig",
+    "UNetDecoderConfig",
     "YOLOXConfig",
     "YOLOXHeadConfig",
     "YOLOv1Config",

@@ -75,6 +75,14 @@ def faster_rcnn_c4(config: Config) -> Config:
     return small.replace(backbone=small.backbone.replace(levels=("c4",)), neck=c4.neck.replace(out_channels=32), rpn=rpn)
 
 
+def tiny_mask_rcnn(config: Config) -> Config:
+    return tiny_faster_rcnn(config).replace(mask=config.mask.replace(pool_size=4, convs=1, width=8))
+
+
+def mask_rcnn_c4(config: Config) -> Config:
+    return faster_rcnn_c4(tiny_mask_rcnn(config))
+
+
 def tiny_dense(config: Config) -> Config:
     """RetinaNet and FCOS with shallow towers on maps with few channels."""
     return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
@@ -155,6 +163,8 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "faster_rcnn/c4": faster_rcnn_c4,
     "fcos": tiny_dense,
     "fcos/paper": fcos_of_the_paper,
+    "mask_rcnn": tiny_mask_rcnn,
+    "mask_rcnn/c4": mask_rcnn_c4,
     "rcnn": tiny_rcnn,
     "retinanet": tiny_dense,
     "rtdetr": tiny_queries,

@@ -14,6 +14,7 @@ from detkit.arrays import Flags
 from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better, loaded_min_score, stored_points
 from detkit.inference.runtime import Runtime, file_runtime
+from detkit.inference.views.masks import restored, with_pixels
 from detkit.preprocess.arrays import Prepared, PreparedArray, preprocess_array
 from detkit.registry import did_you_mean
 from detkit.structures.detection import DetectionArrays, DetectionMethods
@@ -42,6 +43,7 @@ class BasePredictor(Generic[P, D]):
         left_out: For each image of the last call of :meth:`detect`, the best detection that ``min_score`` removed, if any.
         best_left_out: The best of these of all calls so far; None if there is none.
         cut_images: Number of images, so far, of which the limit on detections may have left some out that score enough to be reported.
+        pastes_masks: Whether predicted masks become pixels of the image.
 
     Raises:
         ValueError: If a class is unknown to the model, or ``batch_size`` is not positive.
@@ -61,6 +63,7 @@ class BasePredictor(Generic[P, D]):
         self.left_out: tuple[LeftOut | None, ...] = ()
         self.best_left_out: LeftOut | None = None
         self.cut_images = 0
+        self.pastes_masks = True
 
     def __repr__(self) -> str:
         named = sum(name is not None for name in self.class_names)
@@ -147,6 +150,16 @@ class BasePredictor(Generic[P, D]):
 
     def detect(self, prepared: Sequence[P]) -> list[D]:
         """Return the detections of prepared images, in original pixels; images of equal size run in batches."""
+        found = self._detect(prepared)
+        return [with_pixels(rows, image.original_size) for rows, image in zip(found, prepared, strict=True)] if self.pastes_masks else found
+
+    def without_pixels(self) -> Self:
+        """Return this predictor, but with masks as probabilities only: the views of an image make its pixels when they are merged."""
+        other = copy.copy(self)
+        other.pastes_masks = False
+        return other
+
+    def _detect(self, prepared: Sequence[P]) -> list[D]:
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(prepared):
             groups[image.size].append(index)
@@ -155,7 +168,7 @@ class BasePredictor(Generic[P, D]):
             for start in range(0, len(indices), self.batch_size):
                 chunk = indices[start : start + self.batch_size]
                 rows = self._run([prepared[index] for index in chunk])
-                filtered |= {i: self._filter(prepared[i].restore(row)) for i, row in zip(chunk, rows, strict=True)}
+                filtered |= {i: self._filter(restored(prepared[i], row)) for i, row in zip(chunk, rows, strict=True)}
         self.left_out = tuple(filtered[index][1] for index in range(len(prepared)))
         for left_out in self.left_out:
             self.best_left_out = better(self.best_left_out, left_out)

@@ -14,6 +14,7 @@ from detkit.data.media.image_regions import ImageRegions
 from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.light import BasePredictor, reaches_limit
 from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better
+from detkit.inference.views.masks import with_pixels
 from detkit.inference.views.merging import Merge as Merge
 from detkit.inference.views.merging import Merging, with_joined
 from detkit.inference.views.plan import view_plan
@@ -78,7 +79,7 @@ class ImagePyramid(Generic[D]):
         window_overlap: float = 0.2,
         max_detections: int | Literal["auto"] | None = "auto",
     ) -> None:
-        self.predictor = predictor.without_operating_points()
+        self.predictor = predictor.without_operating_points().without_pixels()
         sides = (tiles,) if isinstance(tiles, int | float) else tuple(tiles or ())
         whole = scales if scales is not None else (1.0,) if sides else SCALES
         overlaps = {"window_overlap": window_overlap, "tile_overlap": tile_overlap}
@@ -149,10 +150,11 @@ class ImagePyramid(Generic[D]):
                 parts[image][view] = self._restored(prepared[image], view, row.numpy())
         merged = [self._merged(image, [part for part in own if part is not None]) for own, image in zip(parts, prepared, strict=True)]
         kept = [self._filtered(rows) for rows in merged]
+        sizes = [image.size for image in prepared]
         self.left_out = tuple(best for _, best in kept)
         for best in self.left_out:
             self.best_left_out = better(self.best_left_out, best)
-        return [self.predictor.wrap(rows) for rows, _ in kept]
+        return [self.predictor.wrap(with_pixels(rows, size)) for (rows, _), size in zip(kept, sizes, strict=True)]
 
     def _restored(self, image: PreparedViews, index: int, rows: DetectionArrays) -> Restored:
         """Return the detections of a view in pixels of the image; those of an image that is a single tile as they are."""

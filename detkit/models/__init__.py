@@ -15,6 +15,7 @@ MODELS = Registry(
         "fast_rcnn": "detkit.models.fast_rcnn:FastRCNNConfig",
         "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",
         "fcos": "detkit.models.fcos:FCOSConfig",
+        "mask_rcnn": "detkit.models.mask_rcnn:MaskRCNNConfig",
         "rcnn": "detkit.models.rcnn:RCNNConfig",
         "retinanet": "detkit.models.retinanet:RetinaNetConfig",
         "rtdetr": "detkit.models.rtdetr:RTDETRConfig",

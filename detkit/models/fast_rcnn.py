@@ -124,7 +124,7 @@ class FastRCNN(Detector):
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
         """Return ``region_class`` and, with box regression, ``region_box``."""
-        return self.region.loss(self.region_source(raw[3:]), split_proposals(raw), batch, targets)
+        return self.region.loss(self.region_source(raw[3:]), self.region.sample_batch(split_proposals(raw), batch, targets))
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""

@@ -9,7 +9,7 @@ from torch import nn
 
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.class_layout import ClassLayout
-from detkit.heads.region.classifier import RegionClassifier, RegionConfig
+from detkit.heads.region.classifier import RegionClassifier, RegionConfig, RegionTargets
 from detkit.heads.rpn import RPN, RPNConfig
 from detkit.models.detector import Detector, DetectorConfig, Losses, Raw
 from detkit.models.loading.classifier_layers import load_with_head
@@ -88,7 +88,12 @@ class FasterRCNN(Detector):
     def region_loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets], proposals: Sequence[Proposals] | None = None) -> Losses:
         """Return the losses of the second stage, on the given proposals or on those of the first stage."""
         proposals = self.propose(raw, batch, training=True) if proposals is None else proposals
-        return self.region.loss(raw[2:], proposals, batch, targets)
+        return self.sampled_loss(raw[2:], self.region.sample_batch(proposals, batch, targets), batch, targets)
+
+    def sampled_loss(self, maps: Raw, samples: Sequence[RegionTargets], batch: Batch, targets: Sequence[Targets]) -> Losses:
+        """Return the losses of the second stage on the sampled proposals of each image; one that learns more from them adds it."""
+        del batch, targets
+        return self.region.loss(maps, samples)
 
     def propose(self, raw: Raw, batch: Batch, *, training: bool) -> list[Proposals]:
         """Return the proposals of the first stage, with its limits for ``training`` or for detection."""

@@ -19,6 +19,7 @@ INVENTIONS = {
     "faster_rcnn": Invention("Faster R-CNN", 2015.06),
     "yolov1": Invention("YOLO", 2015.061),
     "ssd": Invention("SSD", 2015.12),
+    "mask_rcnn": Invention("Mask R-CNN", 2017.03),
     "retinanet": Invention("RetinaNet", 2017.08),
     "fcos": Invention("FCOS", 2019.04),
     "detr": Invention("DETR", 2020.05),

@@ -64,11 +64,15 @@ class Placement:
         moved = rows.resized(self.original, self._scaled)
         return moved.replace(boxes=moved.boxes + vector_like([x, y, x, y], moved.boxes)) if (y or x) else moved
 
-    def restore(self, detections: B) -> B:
-        """Convert detections from pixels of the input to pixels of the image, clipped to it."""
-        boxes, (y, x), (height, width) = detections.boxes, self.offset, self.original
+    def unclipped(self, boxes: Any) -> Any:
+        """Convert boxes from pixels of the input to pixels of the image; they may end outside of it."""
+        y, x = self.offset
         if y or x:
             boxes = boxes - vector_like([x, y, x, y], boxes)
         factor_x, factor_y = self.scale
-        boxes = boxes * vector_like([factor_x, factor_y, factor_x, factor_y], boxes)
+        return boxes * vector_like([factor_x, factor_y, factor_x, factor_y], boxes)
+
+    def restore(self, detections: B) -> B:
+        """Convert detections from pixels of the input to pixels of the image, clipped to it."""
+        boxes, (height, width) = self.unclipped(detections.boxes), self.original
         return detections.replace(boxes=boxes.clip(vector_like([0, 0, 0, 0], boxes), vector_like([width, height, width, height], boxes)))

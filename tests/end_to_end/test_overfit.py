@@ -52,6 +52,10 @@ def small_faster_rcnn(config: Config) -> Config:
     return config.replace(neck=FPNConfig(out_channels=64), rpn=rpn, region=region)
 
 
+def small_mask_rcnn(config: Config) -> Config:
+    return small_faster_rcnn(config).replace(mask=config.mask.replace(convs=2, width=32))
+
+
 def small_dense(config: Config) -> Config:
     return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=2))
 
@@ -120,6 +124,7 @@ RECIPES = {
     "fast_rcnn": Recipe(small_fast_rcnn, steps=120),
     "faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150),
     "fcos": Recipe(small_dense, steps=100),
+    "mask_rcnn": Recipe(small_mask_rcnn, lr=0.02, steps=150),
     "rcnn": Recipe(small_rcnn, steps=80),
     "rtdetr": Recipe(small_queries, lr=2e-3, steps=130, adam=True),
     "sppnet": Recipe(small_sppnet, steps=120),

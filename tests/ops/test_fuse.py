@@ -32,7 +32,7 @@ def weighted_boxes_fusion(
     boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor | None, **options: Any
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     arrays = boxes.numpy(), scores.numpy(), None if labels is None else labels.numpy()
-    fused, fused_scores, fused_labels = fuse.weighted_boxes_fusion(*arrays, **options)
+    fused, fused_scores, fused_labels, _ = fuse.weighted_boxes_fusion(*arrays, **options)
     return torch.from_numpy(fused), torch.from_numpy(fused_scores), torch.from_numpy(fused_labels)
 
 

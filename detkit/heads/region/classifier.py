@@ -91,11 +91,13 @@ class RegionTargets:
         boxes: ``(n, 4)``, the positive ones first.
         labels: ``(n,)``, K for background.
         deltas: ``(p, 4)`` target deltas of the p positive boxes.
+        rows: ``(p,)`` the target that each positive box is assigned to.
     """
 
     boxes: Tensor
     labels: Tensor
     deltas: Tensor
+    rows: Tensor
 
 
 class RegionClassifier(nn.Module):
@@ -172,24 +174,28 @@ class RegionClassifier(nn.Module):
             boxes = torch.cat((boxes, targets.boxes[~targets.is_crowd]))
         assignment = self.assignment(boxes, targets)
         positive, negative = self.sample(assignment, config.samples_per_image, config.positive_fraction, generator_for(seed, 1))
+        rows = assignment[positive]
         labels = targets.labels.new_full((len(positive) + len(negative),), self.num_classes)
-        labels[: len(positive)] = targets.labels[assignment[positive]]
-        target_deltas = encode(targets.boxes[assignment[positive]], boxes[positive], config.box_weights)
-        return RegionTargets(boxes[torch.cat((positive, negative))], labels, target_deltas)
+        labels[: len(positive)] = targets.labels[rows]
+        target_deltas = encode(targets.boxes[rows], boxes[positive], config.box_weights)
+        return RegionTargets(boxes[torch.cat((positive, negative))], labels, target_deltas, rows)
 
-    def loss(self, maps: RegionSource, proposals: Sequence[Proposals], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Return the losses over a sample of proposals.
+    def sample_batch(self, proposals: Sequence[Proposals], batch: Batch, targets: Sequence[Targets]) -> list[RegionTargets]:
+        """Sample the proposals of each image of a batch, by the seeds of the batch."""
+        return [self.sample_targets(*parts) for parts in zip(proposals, targets, batch.seeds, strict=True)]
+
+    def loss(self, maps: RegionSource, samples: Sequence[RegionTargets]) -> dict[str, Tensor]:
+        """Return the losses over the sampled proposals of each image.
 
         Returns:
             ``region_class`` and, with ``box_regression``, ``region_box``; both are divided by the number of proposals sampled in the batch.
         """
         config = self.config
-        samples = [self.sample_targets(*parts) for parts in zip(proposals, targets, batch.seeds, strict=True)]
         labels = torch.cat([sample.labels for sample in samples])
         total = loss_normalizer(torch.tensor(float(len(labels)), device=labels.device))
         if not len(labels):
             # One placeholder region per image keeps the backbone in the graph when there are no proposals.
-            placeholder = self.pooled(maps, [targets[0].boxes.new_tensor([[0.0, 0.0, 1.0, 1.0]])] * len(targets))
+            placeholder = self.pooled(maps, [samples[0].boxes.new_tensor([[0.0, 0.0, 1.0, 1.0]])] * len(samples))
             zero = zero_loss(placeholder, *(parameter for parameter in self.parameters() if parameter.requires_grad))
             return {"region_class": zero, "region_box": zero} if config.box_regression else {"region_class": zero}
         logits, deltas = self(maps, [sample.boxes for sample in samples])

@@ -11,6 +11,7 @@ import numpy as np
 from detkit.arrays import Floats, Integers
 from detkit.ops.box_arrays import covered_fraction, overlap_of_smaller
 from detkit.ops.fuse import weighted_boxes_fusion
+from detkit.ops.masks.grids import joined_grid, mean_grids
 from detkit.ops.select_arrays import NMSKind, SoftRule, batched_nms_rows, soft_nms_rows
 from detkit.structures.detection import DetectionArrays
 
@@ -59,8 +60,10 @@ class Merging:
         if self.kind == "hard":
             return rows[batched_nms_rows(*columns, self.iou, limit)]
         if self.kind == "fusion":
-            boxes, scores, labels = weighted_boxes_fusion(*columns, sources=sources, merge_iou=self.iou, max_detections=limit)
-            return rows.replace(boxes=boxes, scores=scores, labels=labels)
+            fused = weighted_boxes_fusion(*columns, sources=sources, merge_iou=self.iou, max_detections=limit)
+            grids = rows.mask_probabilities
+            masks = {} if grids is None else {"mask_probabilities": mean_grids(grids, rows.scores, fused.members)}
+            return rows.replace(boxes=fused.boxes, scores=fused.scores, labels=fused.labels, masks=None, **masks)
         rule = SoftRule(self.kind, self.iou, self.sigma, 0.0)
         kept = soft_nms_rows(np.ascontiguousarray(rows.boxes.T), rows.scores.copy(), rows.labels, rule, limit)
         indices = np.array([row for row, _ in kept], np.int64)
@@ -78,29 +81,34 @@ def with_joined(complete: DetectionArrays, cut: DetectionArrays) -> DetectionArr
         complete: Merged detections of complete objects.
         cut: Detections that end at the edge of a tile, of all tiles.
     """
-    boxes, scores, labels = [complete.boxes], [complete.scores], [complete.labels]
-    order = np.argsort(-cut.scores, kind="stable")
+    parts, order = [complete], np.argsort(-cut.scores, kind="stable")
     for label in np.unique(cut.labels):
         rows = order[cut.labels[order] == label]
-        joined = _joined(cut.boxes[rows], complete.boxes[complete.labels == label])
-        boxes.append(np.array([box for box, _ in joined], np.float32).reshape(-1, 4))
-        scores.append(cut.scores[rows[[first for _, first in joined]]])
-        labels.append(np.full(len(joined), label))
-    rows = complete.replace(boxes=np.concatenate(boxes), scores=np.concatenate(scores), labels=np.concatenate(labels))
+        for box, members in _joined(cut.boxes[rows], complete.boxes[complete.labels == label]):
+            parts.append(_as_one(cut[rows[members]], box))
+    rows = DetectionArrays.cat(parts)
     return rows[np.argsort(-rows.scores, kind="stable")]
 
 
-def _joined(cut: Floats, complete: Floats) -> list[tuple[Floats, int]]:
-    """Return the boxes around cut boxes of one label, best first, that complete ones do not cover, and the best row of each."""
+def _as_one(parts: DetectionArrays, box: Floats) -> DetectionArrays:
+    """Return the best of the parts of an object with the box around all of them, and with the masks of all."""
+    grids = parts.mask_probabilities
+    masks = {} if grids is None else {"mask_probabilities": joined_grid(grids, parts.boxes, box)[None]}
+    return parts[:1].replace(boxes=box[None], **masks)
+
+
+def _joined(cut: Floats, complete: Floats) -> list[tuple[Floats, list[int]]]:
+    """Return the boxes around cut boxes of one label, best first, that complete ones do not cover, and the rows of each, best first."""
     covered = [len(complete) > 0 and float(covered_fraction(box, complete).max()) >= _COVERED for box in cut]
     waiting = np.flatnonzero(~np.array(covered, np.bool_))
     joined = []
     while len(waiting):
         first, waiting = int(waiting[0]), waiting[1:]
-        box = cut[first]
+        box, members = cut[first], [first]
         while (near := overlap_of_smaller(box, cut[waiting]) >= _COVERED).any():
             corners = np.concatenate((box[None], cut[waiting[near]]))
             box = np.concatenate((corners[:, :2].min(0), corners[:, 2:].max(0)))
+            members += waiting[near].tolist()
             waiting = waiting[~near]
-        joined.append((box, first))
+        joined.append((box, members))
     return joined

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from detkit.arrays import ImageArray, Size, is_tensor
+from detkit.inference.views.masks import clipped
 from detkit.ops.windows import Window, areas, boxes_in_window, clip_to, is_cut, shift_boxes
 from detkit.preprocess.config import PreprocessConfig
 from detkit.structures.detection import DetectionArrays
@@ -89,13 +90,14 @@ class View:
 
     def restore(self, detections: DetectionArrays, size: Size) -> Restored:
         """Map detections to the pixels of an image of ``size``; those outside ``sizes`` are removed."""
-        window = self.window
+        window, masks = self.window, detections.mask_probabilities
         boxes = shift_boxes(self._flip(detections.boxes) * self.reduction, window.x1, window.y1)
         cut = is_cut(boxes, window, size, CUT_MARGIN)
         inside = clip_to(boxes, size)
         sides = np.sqrt(areas(inside))
         kept = (sides > 0) & (sides >= self.sizes[0]) & (sides < self.sizes[1])
-        rows = detections.replace(boxes=inside)
+        mirrored_masks = {"mask_probabilities": masks[..., ::-1]} if masks is not None and self.flipped else {}
+        rows = clipped(detections.replace(**mirrored_masks), boxes, inside)
         return Restored(rows[kept & ~cut], rows[kept & cut])
 
     def project(self, proposals: Proposals, size: Size) -> Proposals:

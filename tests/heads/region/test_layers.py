@@ -78,7 +78,7 @@ def test_background_inside_a_crowd_is_not_sampled() -> None:
 @pytest.mark.parametrize("head", [TwoFCConfig(hidden=16), ConvFCConfig(convs=2, width=6, hidden=16)])
 def test_empty_batch_has_zero_loss_and_reaches_every_parameter(head: object) -> None:
     module = classifier(head=head).train()
-    losses = module.loss(maps(), [Proposals.empty()] * 2, batch(), [Targets.empty()] * 2)
+    losses = module.loss(maps(), module.sample_batch([Proposals.empty()] * 2, batch(), [Targets.empty()] * 2))
     assert {name: loss.item() for name, loss in losses.items()} == {"region_class": 0.0, "region_box": 0.0}
     sum(losses.values()).backward()
     assert all(parameter.grad is not None and not parameter.grad.any() for parameter in module.parameters())
@@ -90,7 +90,7 @@ def test_losses_are_divided_by_the_number_of_samples() -> None:
     with torch.no_grad():
         module.predictor.logits.weight.zero_()
         module.predictor.logits.bias.zero_()
-        losses = module.loss(maps(), [proposals(30), proposals(7)], batch(), [TRUTH, Targets.empty()])
+        losses = module.loss(maps(), module.sample_batch([proposals(30), proposals(7)], batch(), [TRUTH, Targets.empty()]))
     assert_close(losses["region_class"], torch.log(torch.tensor(4.0)))
 
 
