@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from detkit.data.records import ImageRecord, Records
+from detkit.data.records import Records
 from detkit.data.shards.table import Texts
 from detkit.data.storage.addresses import Member, address_of
 from detkit.structures import Segmentations
 
 _DECIMALS = 4
 """Decimals of coordinates in the JSON; the Parquet file has them exactly."""
+_FLAGS = ("is_crowd", "is_difficult", "is_ignore")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def image_names(records: Records) -> Sequence[str]:
@@ -36,18 +38,20 @@ def _absolute(path: str) -> str:
     return os.path.abspath(path) if address is None else f"/{address.partition('?')[0].partition('://')[2]}"
 
 
-def sample_json(record: ImageRecord, name: str, class_names: Sequence[str]) -> bytes:
+def sample_json(records: Records, index: int, name: str, class_names: Sequence[str]) -> bytes:
     """Return the labels of an image as JSON: the objects with their class, box and flags."""
-    targets = record.targets
-    boxes = targets.boxes.double().numpy().round(_DECIMALS).tolist()
-    flags = {key: getattr(targets, key).tolist() for key in ("is_crowd", "is_difficult", "is_ignore")}
+    rows = slice(int(records.offsets[index]), int(records.offsets[index + 1]))
+    boxes = records.boxes[rows].astype(np.float64).round(_DECIMALS).tolist()
+    flags = {key: records.columns[key][rows].tolist() for key in _FLAGS if records.columns[key][rows].any()}
+    ignored = flags.get("is_ignore", [False] * len(boxes))
     objects = [
-        {"label": label, "class": None if ignored else class_names[label], "box": box} | {key: True for key in flags if flags[key][row]}
-        for row, (label, box, ignored) in enumerate(zip(targets.labels.tolist(), boxes, flags["is_ignore"], strict=True))
+        {"label": label, "class": None if ignored[row] else class_names[label], "box": box}
+        | {key: True for key in flags if flags[key][row]}
+        for row, (label, box) in enumerate(zip(records.labels[rows].tolist(), boxes, strict=True))
     ]
-    height, width = record.size
-    content = {"image_id": record.image_id, "name": name, "height": height, "width": width, "objects": objects}
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    height, width = records.sizes[index].tolist()
+    content = {"image_id": records.image_ids[index], "name": name, "height": height, "width": width, "objects": objects}
+    return _ENCODER.encode(content).encode("utf-8", "surrogatepass")
 
 
 def texts_of(segmentations: Segmentations | None, rows: slice) -> Texts | None:

@@ -172,8 +172,8 @@ def _write_shard(folder: Path, shard: PlannedShard, split: _Split, report: Calla
         with TarWriter(temporary) as tar:
             for done, index in enumerate(range(shard.first, shard.first + shard.count), 1):
                 content, name = _read_image(records.paths[index]), split.image_names[index]
-                start = tar.add(f"{index:09}{Path(name).suffix.lower() or '.bin'}", content)
-                tar.add(f"{index:09}.json", sample_json(records[index], name, split.data.class_names))
+                start = tar.add(f"{index:09}{os.path.splitext(name)[1].lower() or '.bin'}", content)
+                tar.add(f"{index:09}.json", sample_json(records, index, name, split.data.class_names))
                 members.append((start, len(content), digest_of(content)))
                 if report is not None:
                     report(done)
