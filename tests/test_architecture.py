@@ -176,6 +176,7 @@ OPTIONAL = {
         "data/live/file_capture.py",
         "data/media/images.py",
         "data/media/video.py",
+        "data/writers/mask_polygons.py",
         "drawing/video.py",
         "preprocess/arrays.py",
     },
@@ -186,10 +187,9 @@ OPTIONAL = {
     "tqdm": {"cli/report.py"},
     "yaml": {"data/writers/yolo.py"},
 }
-"""Other libraries, and the modules that import them only when they are needed: OpenCV for videos and for models with its resizing (Pillow
-decodes JPEG without it), fsspec for images in object storage, tifffile for rare TIFF files, pyarrow
-for shards, torch for a question about bfloat16 that only
-users of PyTorch ask, a progress bar for videos, and YAML for labels in YOLO's format."""
+"""Other libraries, and the modules that import them only when they are needed: OpenCV for videos, outlines of masks, and models with its
+resizing (Pillow decodes JPEG without it), fsspec for images in object storage, tifffile for rare TIFF files, pyarrow for shards, torch for
+a question about bfloat16 that only users of PyTorch ask, a progress bar for videos, and YAML for labels in YOLO's format."""
 
 
 def executed(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:

@@ -113,7 +113,9 @@ class DetectionMethods:
         Args:
             size: ``(height, width)`` of the image, for the masks, which are written as COCO's run lengths; None: leave masks out.
         """
-        rows = [{"class": row.class_name, "label": row.label, "score": round(row.score, 7), "box": _rounded(row.box)} for row in self]
+        rows: list[dict[str, Any]] = [
+            {"class": row.class_name, "label": row.label, "score": round(row.score, 7), "box": _rounded(row.box)} for row in self
+        ]
         if self.masks is not None and size is not None:
             rows = [{**row, "mask": self.masks.runs(index, size)} for index, row in enumerate(rows)]
         return {"detections": rows}

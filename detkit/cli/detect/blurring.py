@@ -45,7 +45,8 @@ class Blurring:
         from detkit.drawing.blur import blur_boxes
 
         rows = detections.numpy()
-        return blur_boxes(image, rows.boxes[np.isin(rows.labels, self._labels)])
+        rows = rows[np.isin(rows.labels, self._labels)]
+        return blur_boxes(image, rows.boxes, masks=rows.masks)
 
     def draw(self, image: Any, detections: DetectionMethods) -> Any:
         """Return a copy of a blurred image with the boxes of the other classes."""

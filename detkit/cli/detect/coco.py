@@ -101,15 +101,20 @@ def image_path(item: Path | str) -> Path:
 
 
 def as_coco(results: Sequence[ImageResult], class_names: ClassNames, ids: CocoIds) -> tuple[str, int]:
-    """Return COCO results (``bbox`` is x, y, width, height) and the number of detections skipped because they have no category."""
+    """Return COCO results and the number of detections skipped because they have no category.
+
+    ``bbox`` is x, y, width, height, and ``segmentation`` has the run lengths of a mask.
+    """
     rows, skipped = [], 0
     for result in results:
         image_id = ids.image_id(image_path(result.source))
-        for label, score, (x1, y1, x2, y2) in result.rows():
+        masks = result.detections.masks
+        for index, (label, score, (x1, y1, x2, y2)) in enumerate(result.rows()):
             category = label + 1 if ids.categories is None else ids.categories.get(class_names[label] or "")
             if category is None:
                 skipped += 1
                 continue
             box = [x1, y1, round(x2 - x1, 4), round(y2 - y1, 4)]
-            rows.append({"image_id": image_id, "category_id": category, "bbox": box, "score": score})
+            mask = {} if masks is None else {"segmentation": masks.runs(index, result.size)}
+            rows.append({"image_id": image_id, "category_id": category, "bbox": box, "score": score, **mask})
     return json.dumps(rows), skipped

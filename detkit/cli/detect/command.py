@@ -29,6 +29,9 @@ with everything written, videos included, and exit code 130 or 143; after --seco
 written: drawn images and videos, --crops, and the copies of --labels. Their boxes are not drawn. An object that is not detected, or scores
 less than --min-score, stays visible: look at the results, and lower --min-score where too much is missed.
 
+A detector with masks draws them, and writes them to the files of --json and --coco and as outlines to --labels. --crops then are PNG files
+whose background is transparent, and --blur blurs the masks of objects, with a margin.
+
 --only-found leaves images and frames without detections out of the output on the screen, the drawn images and videos, --labels and --json,
 which has "only_found": true. The drawn video then is shorter than its source.
 
@@ -121,6 +124,11 @@ def _add_outputs(group: argparse._ActionsContainer) -> None:
         help="margin around each object of --crops, as a fraction of its width and height, such as 0.1 (default: none)",
     )
     add_flags(group, "--json", help="write all detections, image by image, as JSON")
+    group.add_argument(
+        "--mask-format",
+        choices=("rle", "polygons", "none"),
+        help="masks in the file of --json, if the detector has them: COCO's run lengths (default), polygons, or none",
+    )
     add_flags(group, "--csv", help="write one row per detection as CSV")
     group.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     add_flags(group, "--labels", help="write a new data set: the images, with the detections as labels to correct")
@@ -159,7 +167,9 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     loaded = time.perf_counter()
     partial.begin({**metadata, "class_names": list(detector.class_names)})
     folders.begin(detector)
-    job = DetectJob(detector, _job_options(options), drawings, (PartialResults(partial, detector.class_names), *folders.sinks), blurring)
+    job = DetectJob(
+        detector, _job_options(options), drawings, (PartialResults(partial, detector.class_names, options.mask_format), *folders.sinks), blurring
+    )
 
     def write() -> None:
         write_files(job, outputs, metadata, ids, folders)

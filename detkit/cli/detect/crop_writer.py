@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.outputs import check_empty
 from detkit.cli.results.names import UnusedStems, folder_names, safe_file_stem
+
+if TYPE_CHECKING:
+    from detkit.structures.masks import Masks
 
 _QUALITY = 95
 _MAX_JPEG_SIDE = 65500
@@ -19,7 +22,8 @@ class CropWriter:
     """A folder with a folder for each class, in which each detected object is an image, ``CLASS/STEM_N.jpg``.
 
     N is the row of the detection in its image, from 1, best first; the frames of a video have their index before it,
-    ``CLASS/STEM_FRAME_N.jpg``. Boxes are cut to the image, and those of which nothing remains are skipped.
+    ``CLASS/STEM_FRAME_N.jpg``. Boxes are cut to the image, and those of which nothing remains are skipped. An object with a mask is a PNG
+    file in which what is outside the mask is transparent, with its colors kept for programs that ignore transparency.
 
     Args:
         folder: A new or empty folder.
@@ -55,7 +59,8 @@ class CropWriter:
         windows = pixel_windows(rows.boxes, result.size, self.margin).tolist()
         for number, (label, (x1, y1, x2, y2)) in enumerate(zip(rows.labels.tolist(), windows, strict=True), 1):
             if x2 > x1 and y2 > y1:
-                self._write(self.folder / self._folders[label] / f"{stem}_{number}", pixels[y1:y2, x1:x2])
+                path = self.folder / self._folders[label] / f"{stem}_{number}"
+                self._write(path, _with_mask(pixels[y1:y2, x1:x2], rows.masks, number - 1, (x1, y1, x2, y2)))
             else:
                 self.skipped += 1
 
@@ -70,7 +75,17 @@ class CropWriter:
 
         from detkit.checkpoint import atomic_write
 
-        suffix, kind = (".jpg", "JPEG") if max(pixels.shape) <= _MAX_JPEG_SIDE else (".png", "PNG")
+        suffix, kind = (".jpg", "JPEG") if max(pixels.shape) <= _MAX_JPEG_SIDE and pixels.shape[2] == 3 else (".png", "PNG")
         with atomic_write(path.with_name(path.name + suffix), sync=False) as temporary:
             Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, kind, quality=_QUALITY)
         self.written += 1
+
+
+def _with_mask(pixels: Any, masks: Masks | None, row: int, window: tuple[int, int, int, int]) -> Any:
+    """Return the pixels of a window of an image, with the mask of an object as a fourth channel if it has one."""
+    import numpy as np
+
+    if masks is None:
+        return pixels
+    mask = masks[[row]].cropped(window).array(0, (pixels.shape[0], pixels.shape[1]))
+    return np.dstack([pixels, np.where(mask, 255, 0).astype(np.uint8)]) if mask.any() else pixels

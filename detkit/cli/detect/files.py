@@ -17,6 +17,7 @@ from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import count
 from detkit.cli.results.partial import PartialFile
+from detkit.data.writers.mask_json import MaskForm
 from detkit.printable import printable
 
 if TYPE_CHECKING:
@@ -29,14 +30,15 @@ class PartialResults:
     Args:
         file: The file.
         class_names: Class names by label.
+        masks: How masks are written, if there are any.
     """
 
-    def __init__(self, file: PartialFile, class_names: ClassNames) -> None:
-        self._file, self._class_names = file, class_names
+    def __init__(self, file: PartialFile, class_names: ClassNames, masks: MaskForm = "rle") -> None:
+        self._file, self._class_names, self._masks = file, class_names, masks
 
     def add(self, result: ImageResult, pixels: Any) -> None:
         """Append a result."""
-        self._file.write(as_row(result, self._class_names))
+        self._file.write(as_row(result, self._class_names, self._masks))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +48,12 @@ class Folders:
     Attributes:
         labels: The data set of ``--labels``; None: there is none.
         crops: The objects of ``--crops``; None: there are none.
+        masks: How masks are written to the JSON file.
     """
 
     labels: LabelWriter | None = None
     crops: CropWriter | None = None
+    masks: MaskForm = "rle"
 
     @classmethod
     def of(cls, options: DetectOptions) -> Folders:
@@ -61,7 +65,8 @@ class Folders:
         if options.labels and options.crops and Path(options.labels).resolve() == Path(options.crops).resolve():
             raise ValueError(f"--crops {options.crops}: expected another folder than that of --labels; give a new one")
         labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
-        return cls(labels=labels, crops=None if options.crops is None else CropWriter(options.crops, options.crop_margin))
+        crops = None if options.crops is None else CropWriter(options.crops, options.crop_margin)
+        return cls(labels=labels, crops=crops, masks=options.mask_format)
 
     def begin(self, detector: FileDetector) -> None:
         """Set the classes, before the first image."""
@@ -94,7 +99,10 @@ def write_files(job: DetectJob, outputs: Outputs, metadata: Mapping[str, object]
         if skipped:
             print(f"{printable(path)}: skipped {count(skipped, 'detection')} of classes that the annotations do not have")
 
-    outputs.write("json", lambda path: write_output(path, as_json(job.results, job.failures.messages, names, job.streams, **metadata)))
+    def write_json(path: str) -> None:
+        write_output(path, as_json(job.results, job.failures.messages, names, job.streams, folders.masks, **metadata))
+
+    outputs.write("json", write_json)
     outputs.write("csv", lambda path: write_output(path, as_csv(job.results, names)))
     outputs.write("coco", write_coco)
     if labels is not None:

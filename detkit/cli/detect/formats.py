@@ -11,10 +11,12 @@ from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.detect.tally import Stream
 from detkit.cli.results.cells import csv_text, quoted_cell
 from detkit.data.live.address import is_address
+from detkit.data.writers.mask_json import MaskForm, masks_json
 
 
-def _rows(result: ImageResult, class_names: ClassNames) -> list[dict[str, Any]]:
-    return [{"class": class_names[label], "label": label, "score": score, "box": box} for label, score, box in result.rows()]
+def _rows(result: ImageResult, class_names: ClassNames, masks: MaskForm) -> list[dict[str, Any]]:
+    rows = zip(result.rows(), masks_json(result.detections.masks, len(result.detections), result.size, masks), strict=True)
+    return [{"class": class_names[label], "label": label, "score": score, "box": box, **mask} for (label, score, box), mask in rows]
 
 
 def _key(is_file: bool) -> str:
@@ -35,6 +37,7 @@ def as_json(
     failed: Mapping[str, str],
     class_names: ClassNames,
     streams: Mapping[str, Stream] | None = None,
+    masks: MaskForm = "rle",
     **metadata: Any,
 ) -> str:
     """Return all detections as JSON: per image and, under ``videos``, per frame; inputs that could not be read have an error.
@@ -47,15 +50,16 @@ def as_json(
         failed: Messages about inputs that could not be read completely, by name.
         class_names: Class names by label.
         streams: The videos, cameras and streams, by name.
+        masks: How masks are written, if there are any.
         metadata: Further keys.
     """
     streams = streams or {}
-    images = [{**_source_info(result), "detections": _rows(result, class_names)} for result in results if result.frame is None]
+    images = [{**_source_info(result), "detections": _rows(result, class_names, masks)} for result in results if result.frame is None]
     images += [{_key(not is_address(name)): name, "error": message} for name, message in failed.items() if name not in streams]
     videos = {name: _stream_info(stream) for name, stream in streams.items()}
     for result in results:
         if result.frame is not None:
-            videos[result.source]["frames"].append({**_frame_info(result), "detections": _rows(result, class_names)})
+            videos[result.source]["frames"].append({**_frame_info(result), "detections": _rows(result, class_names, masks)})
     for name, message in failed.items():
         if name in videos:
             videos[name]["error"] = message
@@ -74,9 +78,9 @@ def _stream_info(stream: Stream) -> dict[str, Any]:
     return {**name, **size, **frames, **({"frames_dropped": stream.dropped} if stream.live else {}), "frames": []}
 
 
-def as_row(result: ImageResult, class_names: ClassNames) -> dict[str, Any]:
+def as_row(result: ImageResult, class_names: ClassNames, masks: MaskForm = "rle") -> dict[str, Any]:
     """Return the detections of one image or frame, ready for JSON."""
-    return {**_source_info(result), **_frame_info(result), "detections": _rows(result, class_names)}
+    return {**_source_info(result), **_frame_info(result), "detections": _rows(result, class_names, masks)}
 
 
 def as_csv(results: Sequence[ImageResult], class_names: ClassNames) -> str:

@@ -221,7 +221,10 @@ class DetectJob:
             self.left_out.add(result)
             return None
         pixels = self.blurring.blur(image, result.detections)
-        result = replace(result, is_changed=pixels is not image)
+        detections: Any = result.detections
+        if getattr(detections, "mask_probabilities", None) is not None:
+            detections = detections.replace(mask_probabilities=None)  # outputs need the masks only
+        result = replace(result, is_changed=pixels is not image, detections=detections)
         if self.options.keep:
             self.results.append(result)
         for sink in self.sinks:

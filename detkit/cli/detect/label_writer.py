@@ -14,7 +14,7 @@ from detkit.cli.results.names import UnusedStems, safe_file_stem, safe_names
 
 if TYPE_CHECKING:
     from detkit.data.writers.labeled import ArrayImage
-    from detkit.data.writers.protocol import ImageWise
+    from detkit.data.writers.protocol import ImageWise, WriteOptions
 
 SPLIT = "train"
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
@@ -60,6 +60,7 @@ class LabelWriter:
         self.boxes = 0
         self._class_names: list[str] = []
         self._image_wise: ImageWise | None = None
+        self._options: WriteOptions | None = None
         self._records: list[ArrayImage] = []
         self._stems = UnusedStems()
         self._updated, self._update_seconds = time.monotonic(), 0.0
@@ -76,7 +77,8 @@ class LabelWriter:
         from detkit.data.writers import writer
         from detkit.data.writers.protocol import ImageWise, WriteOptions
 
-        labels = writer(self.kind, WriteOptions(whole_pixels=True))  # a detector's boxes are not more exact than a pixel
+        self._options = WriteOptions(whole_pixels=True, polygons=True)  # a detector's boxes are not more exact than a pixel
+        labels = writer(self.kind, self._options)
         self._image_wise = labels if isinstance(labels, ImageWise) else None
         index_of = {name: index for index, name in enumerate(reported)}  # by the detector's own names
         self._new_labels = np.array([index_of.get(name or "", -1) for name in class_names], np.int64)
@@ -86,12 +88,14 @@ class LabelWriter:
         """Write the labels of an image, then copy it, or save a frame of a video, ``(H, W, 3)`` uint8 RGB."""
         from detkit.data.writers import image_folder
         from detkit.data.writers.labeled import ArrayImage, TargetArrays
+        from detkit.data.writers.outlines import outlines_of
 
         path = image_folder(self.folder, self.kind, SPLIT) / self._unused_name(result)
         rows = result.detections.numpy()
         x1, y1, x2, y2 = rows.boxes.T
         has_area = (x2 > x1) & (y2 > y1)  # a box without area was in the padding of the network's input
-        targets = TargetArrays(rows.boxes[has_area], self._new_labels[rows.labels[has_area]])
+        masks = None if rows.masks is None else rows.masks[has_area]
+        targets = TargetArrays(rows.boxes[has_area], self._new_labels[rows.labels[has_area]], *outlines_of(masks))
         record = ArrayImage(path, len(self._records) + 1, result.size, targets)
         if self._image_wise is not None:
             if not self._records:
@@ -140,7 +144,7 @@ class LabelWriter:
             if self._image_wise is not None:
                 self._image_wise.finish(data, self.folder, SPLIT)
             else:
-                write_labels(data, self.folder, self.kind, SPLIT)
+                write_labels(data, self.folder, self.kind, SPLIT, self._options)
         return len(self._records), self.boxes
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from detkit.bulk.shard import Shard
 from detkit.cli.pyramid import PyramidOptions
+
+if TYPE_CHECKING:
+    from detkit.data.writers.mask_json import MaskForm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class DetectOptions(DetectorOptions):
         output: Folder of the drawn images; None: a new one. With ``shard``: the folder of all shards.
         no_draw: Whether to draw nothing.
         json: File of the detections as JSON.
+        mask_format: How masks are written to ``json``: ``rle``, ``polygons`` or ``none``.
         csv: File of the detections as CSV.
         coco: File of the detections as COCO results.
         labels: Folder of a new data set with the detections as labels.
@@ -75,6 +80,7 @@ class DetectOptions(DetectorOptions):
     output: str | None = None
     no_draw: bool = False
     json: str | None = None
+    mask_format: MaskForm = "rle"
     csv: str | None = None
     coco: str | None = None
     labels: str | None = None

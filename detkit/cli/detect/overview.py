@@ -22,5 +22,6 @@ def overview(image: Any, detections: DetectionMethods) -> tuple[Any, DetectionMe
     height, width = image.size
     factor = -(-max(height, width) // LONGEST_SIDE)
     rows = detections.numpy()
+    masks = None if rows.masks is None else rows.masks.resized(1 / factor, 1 / factor)
     print(f"the drawing is reduced to 1/{factor} of {width} x {height} pixels; the detections in files are not")
-    return reduced(image, Window(0, 0, width, height), factor), rows.replace(boxes=rows.boxes / factor)
+    return reduced(image, Window(0, 0, width, height), factor), rows.replace(boxes=rows.boxes / factor, masks=masks)

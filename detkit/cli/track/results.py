@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from detkit.about import __version__
@@ -11,6 +11,7 @@ from detkit.cli.report import LONGEST_CELL
 from detkit.printable import printable
 
 if TYPE_CHECKING:
+    from detkit.arrays import Size
     from detkit.data.media.source import Frame
     from detkit.tracking import Tracks
     from detkit.tracking.counting import CountEvent, Counting
@@ -26,15 +27,17 @@ class TrackedFrame:
         index: Index of the frame in its source.
         seconds: Its time.
         tracks: The tracked objects, in pixels of the frame.
+        size: ``(height, width)`` of the frame.
     """
 
     index: int
     seconds: float
     tracks: Tracks
+    size: Size | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the frame ready for JSON."""
-        return {"frame": self.index, "seconds": round(self.seconds, 3), **self.tracks.to_dict()}
+        return {"frame": self.index, "seconds": round(self.seconds, 3), **self.tracks.to_dict(self.size)}
 
 
 @dataclass
@@ -120,7 +123,9 @@ class SourceTracks:
         """
         self.size = self.size or (frame.pixels.shape[0], frame.pixels.shape[1])
         self.read += 1
-        row, moment = TrackedFrame(frame.index, frame.seconds, tracks), (frame.index, frame.seconds)
+        if tracks.detections.mask_probabilities is not None:
+            tracks = replace(tracks, detections=tracks.detections.replace(mask_probabilities=None))  # what is kept needs the masks only
+        row, moment = TrackedFrame(frame.index, frame.seconds, tracks, self.size), (frame.index, frame.seconds)
         for track, detection in tracks:
             summary = self.summaries.setdefault(track, TrackSummary(track, detection.label, moment, moment))
             summary.label, summary.last = detection.label, moment

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from detkit.arrays import Flags, Floats, Integers, Size
+from detkit.structures.segmentations import Segmentations
 
 
 class LabeledImage(Protocol):
@@ -70,19 +71,21 @@ class TargetArrays:
     Attributes:
         boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
         labels: ``(N,)`` int64.
-        segmentations: None.
+        segmentations: Outlines of the objects; None if they have none.
+        mask_areas: ``(N,)`` their areas in square pixels, 0 for an object without outline.
     """
 
     boxes: Floats
     labels: Integers
-    segmentations: None = None
+    segmentations: Segmentations | None = None
+    mask_areas: Floats | None = None
 
     @property
     def areas(self) -> Floats:
-        """``(N,)`` areas of the boxes in square pixels."""
+        """``(N,)`` areas of the masks in square pixels, or of the boxes for objects without."""
         width, height = (self.boxes[:, 2:] - self.boxes[:, :2]).T
         areas: Floats = width * height
-        return areas
+        return areas if self.mask_areas is None else np.where(self.mask_areas > 0, self.mask_areas, areas)
 
     @property
     def is_crowd(self) -> Flags:

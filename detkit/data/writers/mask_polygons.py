@@ -75,9 +75,9 @@ def _ring(points: Floats, error: float) -> Floats:
     before, after = turns - np.roll(turns, 1, 0), np.roll(turns, -1, 0) - turns
     corners = turns[before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]]
     if error <= 0 or len(corners) <= 4:
-        return corners
+        return np.asarray(corners)
     simple = cv2.approxPolyDP(corners[:, None], error, closed=True)[:, 0].astype(np.float32)
-    return simple if len(simple) >= 3 else corners
+    return simple if len(simple) >= 3 else np.asarray(corners)
 
 
 def _with_holes(outline: Floats, holes: Sequence[Floats]) -> Floats:

@@ -10,6 +10,7 @@ from detkit.arrays import Floats
 
 if TYPE_CHECKING:
     from detkit.structures import Segmentations
+    from detkit.structures.masks import Masks
 
 
 def polygons_of(segmentations: Segmentations | None, row: int) -> list[Floats]:
@@ -17,6 +18,20 @@ def polygons_of(segmentations: Segmentations | None, row: int) -> list[Floats]:
     value = None if segmentations is None else segmentations.stored(row)
     parts = value if isinstance(value, list) else []
     return [np.asarray(part, np.float32).reshape(-1, 2) for part in parts if len(part) >= 6 and len(part) % 2 == 0]
+
+
+def outlines_of(masks: Masks | None) -> tuple[Segmentations | None, Floats | None]:
+    """Return the outlines of masks as polygons, and their areas in square pixels; None and None without masks.
+
+    Raises:
+        ImportError: If OpenCV is not installed.
+    """
+    from detkit.data.writers.mask_polygons import polygons_of_masks
+    from detkit.structures.segmentations import Segmentations
+
+    if masks is None:
+        return None, None
+    return Segmentations.of_polygons(polygons_of_masks(masks)), masks.areas.astype(np.float32)
 
 
 def mask_of(segmentations: Segmentations | None, row: int) -> dict[str, Any] | None:
