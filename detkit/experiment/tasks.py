@@ -99,4 +99,4 @@ def build_validation(data: DetectionData, config: Experiment, run: Run) -> Valid
     """Build the validation of the run's model: by boxes, by classes of whole images, or by those of pixels."""
     tiles = None if config.data.tiles is None else config.data.tiles.trained
     kind = ClassValidation if config.model.whole_images else PixelValidation if config.model.segments else Validation
-    return kind.build(data, config.evaluation, run, tiles)
+    return kind.build(data, config.evaluation, run, tiles, predicts_masks=config.model.learns_masks)

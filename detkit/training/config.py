@@ -80,7 +80,8 @@ class TrainingConfig(Config):
     """Gradual unfreezing: at each of these fractions of the training, such as ``(0.2, 0.5)``, unfreeze one more of the stages that
     ``model.backbone.frozen_stages`` froze, starting with the last."""
     best_metric: str = "AP"
-    """Metric by which the best checkpoint is chosen."""
+    """Metric by which the best checkpoint is chosen: ``AP`` of boxes, ``AP50`` and so on; for a model with masks also ``segm_AP``,
+    ``segm_AP50`` and so on."""
     log_every: int = Field(default=20, ge=1)
     """Steps between two logged rows."""
     loggers: tuple[Literal["wandb", "mlflow"], ...] = ()

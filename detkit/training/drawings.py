@@ -14,6 +14,7 @@ from torch import Tensor
 from detkit.arrays import ImageArray
 from detkit.checkpoint import atomic_write
 from detkit.data import ImageRecord
+from detkit.data.mask_pixels import mask_pixels
 from detkit.data.record_image import read_record
 from detkit.drawing import contact_sheet, draw_targets, readable_scale, side_by_side
 from detkit.structures import Detections, Size, Targets
@@ -84,7 +85,10 @@ def draw_validation(
     path: Path, record: ImageRecord, detections: Detections, class_names: Sequence[str | None], *, min_score: float
 ) -> None:
     """Write a validation image twice, side by side: with its ground truth, and with the detections from ``min_score`` on."""
-    write_image(path, side_by_side(read_record(record), record.targets, detections, class_names, min_score=min_score))
+    targets = record.targets
+    if detections.masks is not None:
+        targets = targets.replace(masks=mask_pixels(targets.segmentations, len(targets), record.size))
+    write_image(path, side_by_side(read_record(record), targets, detections, class_names, min_score=min_score))
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:

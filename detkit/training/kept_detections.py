@@ -15,9 +15,10 @@ import torch
 from detkit.arrays import Floats
 from detkit.checkpoint import atomic_write
 from detkit.npz import read_npz
-from detkit.structures import Detections
+from detkit.structures import Detections, Masks
 
 BEST, LAST = "detections_best.npz", "detections_last.npz"
+_MASKS, _MASK_ARRAYS = "mask_", ("bits", "windows", "starts", "present")
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +33,7 @@ class KeptDetections:
         boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
         scores: ``(N,)`` float32.
         labels: ``(N,)`` int32.
+        masks: The masks; None for a detector without.
     """
 
     step: int
@@ -40,6 +42,7 @@ class KeptDetections:
     boxes: Floats
     scores: Floats
     labels: Any
+    masks: Masks | None = None
 
     @classmethod
     def of(cls, step: int, image_ids: Sequence[Any], detections: Sequence[Detections]) -> KeptDetections:
@@ -47,7 +50,7 @@ class KeptDetections:
         joined = Detections.cat([rows.to("cpu") for rows in detections])
         counts = np.array([len(rows) for rows in detections], np.int32)
         boxes, scores = joined.boxes.float().numpy(), joined.scores.float().numpy()
-        return cls(step, _digest(image_ids), counts, boxes, scores, joined.labels.numpy().astype(np.int32))
+        return cls(step, _digest(image_ids), counts, boxes, scores, joined.labels.numpy().astype(np.int32), joined.masks)
 
     def write(self, path: Path) -> None:
         """Write the file atomically.
@@ -56,6 +59,8 @@ class KeptDetections:
             WriteError: If the disk is full, or the file cannot be written there.
         """
         columns: dict[str, Any] = {"counts": self.counts, "boxes": self.boxes, "scores": self.scores, "labels": self.labels}
+        if self.masks is not None:
+            columns |= {_MASKS + name: getattr(self.masks, name) for name in _MASK_ARRAYS}
         columns |= {"step": np.array([self.step], np.int64), "images": np.frombuffer(self.images, np.uint8)}
         with atomic_write(path, sync=False) as temporary, temporary.open("wb") as handle:
             np.savez(handle, **columns)
@@ -70,12 +75,14 @@ class KeptDetections:
         """
         arrays = read_npz(path)
         try:
-            kept = cls(
-                int(arrays["step"][0]), arrays["images"].tobytes(), *(arrays[name] for name in ("counts", "boxes", "scores", "labels"))
-            )
+            columns: list[Any] = [arrays[name] for name in ("counts", "boxes", "scores", "labels")]
+            masks = Masks(*(arrays[_MASKS + name] for name in _MASK_ARRAYS)) if _MASKS + "bits" in arrays else None
+            kept = cls(int(arrays["step"][0]), arrays["images"].tobytes(), *columns, masks)
         except (LookupError, TypeError) as error:
             raise ValueError(f"{path}: expected the detections of an evaluation: {error}") from None
-        if not int(kept.counts.sum()) == len(kept.boxes) == len(kept.scores) == len(kept.labels) or kept.boxes.shape[1:] != (4,):
+        lengths = {int(kept.counts.sum()), len(kept.boxes), len(kept.scores), len(kept.labels)}
+        lengths |= set() if masks is None else {len(masks)}
+        if len(lengths) != 1 or kept.boxes.shape[1:] != (4,):
             raise ValueError(f"{path}: expected the detections of an evaluation, got arrays that do not belong together")
         return kept
 
@@ -91,7 +98,8 @@ class KeptDetections:
         boxes, scores = torch.from_numpy(self.boxes), torch.from_numpy(self.scores)
         labels = torch.from_numpy(self.labels).long()
         rows = [slice(int(end - count), int(end)) for end, count in zip(ends, self.counts, strict=True)]
-        return [Detections(boxes[row], scores[row], labels[row]) for row in rows]
+        masks = self.masks
+        return [Detections(boxes[row], scores[row], labels[row], masks=None if masks is None else masks[row]) for row in rows]
 
 
 def keep(detections: KeptDetections | None, folder: Path, *, best: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from detkit.data.splits import crowded_line
 from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.accuracy import NAMES, accuracy
 from detkit.evaluation.evaluator import Evaluator
+from detkit.evaluation.numbers import SEGM_PREFIX
 from detkit.evaluation.segmentation import NAMES as SEGMENTATION_NAMES
 from detkit.evaluation.segmentation import SegmentationEvaluator
 from detkit.inference.loop import PredictorLike, detect_records
@@ -75,12 +77,14 @@ class Validation:
         config: The evaluation settings.
         run: The run, which supplies device, processes and folder.
         tiles: The tiles on which whole images are detected; None: images are detected as a whole only.
+        predicts_masks: Whether the model predicts masks, whose metrics are computed too if the data has masks.
     """
 
     data: DetectionData
     config: EvaluationConfig
     run: Run
     tiles: TrainedTiles | None = None
+    predicts_masks: bool = False
     _image_seconds: float | None = field(default=None, init=False)
 
     @cached_property
@@ -89,17 +93,25 @@ class Validation:
         return Evaluator(self.data, self.run.header["class_names"])
 
     @classmethod
-    def build(cls, data: DetectionData, config: EvaluationConfig, run: Run, tiles: TrainedTiles | None = None) -> Validation:
+    def build(
+        cls, data: DetectionData, config: EvaluationConfig, run: Run, tiles: TrainedTiles | None = None, *, predicts_masks: bool = False
+    ) -> Validation:
         """Build the validation on at most ``config.max_images`` images."""
-        return cls(validation_images(data, config), config, run, tiles)
+        return cls(validation_images(data, config), config, run, tiles, predicts_masks)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the metrics."""
-        return tuple(COCO_NAMES)
+        """Names of the metrics: of boxes, and of masks such as ``segm_AP``."""
+        return (*COCO_NAMES, *((SEGM_PREFIX + name for name in COCO_NAMES) if self.has_masks else ()))
+
+    @cached_property
+    def has_masks(self) -> bool:
+        """Whether masks are evaluated: the model predicts them, and objects of the data have them."""
+        segmentations = self.data.records.segmentations
+        return self.predicts_masks and segmentations is not None and bool(segmentations.present.any())
 
     def __call__(self, model: Detector, step: int) -> dict[str, float]:
-        """Return the metrics after ``step`` steps (the 12 COCO metrics), equal in every process."""
+        """Return the metrics after ``step`` steps (the 12 COCO metrics of boxes, and those of masks), equal in every process."""
         run, names = self.run, self.run.header["class_names"]
         whole = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)
         predictor: PredictorLike = whole if self.tiles is None else ImagePyramid(whole, **self.tiles.views)
@@ -116,11 +128,14 @@ class Validation:
         """Return the number of images and the detections of each; of fewer images if the run is asked to stop meanwhile."""
         if self._image_seconds is None and (crowded := crowded_line(self.data, predictor.max_detections)):  # said once
             _log.warning("%s", crowded)
+        if self._image_seconds is None and self.predicts_masks and not self.has_masks:
+            _log.warning("warning: %s: no labeled object has a mask, so only boxes are evaluated", self.data.name)
         started, detected = time.perf_counter(), list[tuple[Any, Detections]]()
         _log.info("step %d: validation on %d images%s", step, len(self.data), self._price(predictor, data))
         self.run.hooks.evaluating(0, len(data))
         for record, detections in detect_records(predictor, data, threads=self.config.threads):
-            detected.append((record.image_id, detections))
+            masks = detections.masks if self.has_masks else None
+            detected.append((record.image_id, detections.replace(mask_probabilities=None, masks=masks)))
             self.run.hooks.evaluating(len(detected), len(data))
             if self.run.signals.is_stopping():
                 break
@@ -144,7 +159,8 @@ class Validation:
         self.run.operating_points = evaluator.operating_points()
         ids = self.data.records.image_ids
         self.run.detections = KeptDetections.of(step, ids, [detections[image_id] for image_id in ids])
-        return dict(evaluator.numbers(evaluator=self.config.evaluator).values)
+        values = evaluator.numbers(evaluator=self.config.evaluator).all_values
+        return {name: values.get(name, math.nan) for name in self.names}
 
     def _draw(self, detections: Mapping[Any, Detections], step: int) -> None:
         count = min(self.config.drawn_images, len(self.data))
