@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from detkit.checkpoint import load_checkpoint, load_state
+from detkit.cli.main import main
 from detkit.experiment import Experiment, train
 from detkit.training import hooks
 from detkit.training.config import EMAConfig
@@ -124,7 +125,7 @@ def test_a_finished_run_continues_when_its_limit_is_raised(tiny: Tiny) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("to_group", [False, True])
-def test_the_command_saves_on_sigterm_and_resumes(tiny: Tiny, tmp_path: Path, to_group: bool) -> None:
+def test_the_command_saves_on_sigterm_and_resumes(tiny: Tiny, tmp_path: Path, to_group: bool, capsys: pytest.CaptureFixture[str]) -> None:
     config = tiny("cut", workers=1, steps=400, log_every=1)
     file = tmp_path / "tiny.json"
     file.write_text(config.to_json())
@@ -140,8 +141,6 @@ def test_the_command_saves_on_sigterm_and_resumes(tiny: Tiny, tmp_path: Path, to
     assert f"resume it with: detkit train --resume {tmp_path / 'cut'}" in out
     steps = load_state(tmp_path / "cut" / "last.state")["inside"]["step"]
     assert 2 <= steps < 400
-    again = [sys.executable, "-m", "detkit", "train", "--resume", str(tmp_path / "cut"), f"training.steps={steps + 1}", "--device", "cpu"]
-    done = subprocess.run(again, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"resuming after step {steps}" in done.stdout
+    assert main(["train", "--resume", str(tmp_path / "cut"), f"training.steps={steps + 1}", "--device", "cpu"]) == 0
+    assert f"resuming after step {steps}" in capsys.readouterr().out
     assert load_state(tmp_path / "cut" / "last.state")["inside"]["step"] == steps + 1

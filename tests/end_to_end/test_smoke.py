@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from detkit import zoo
+from detkit.data import DataConfig
 from detkit.experiment import Experiment, smoke
 from detkit.experiment.config import GradientStageConfig
 from detkit.experiment.smoke import smoke_config
@@ -40,6 +44,25 @@ ALIKE = {
 """Configs, and for each a tested one of the same parts, from which it differs in data, lengths, sizes, or a setting that the contract tests
 cover."""
 TESTED = [name for name in zoo.names() if name not in TOO_LARGE | ALIKE.keys()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Generate the images of the smoke tests once, and copy them for the others."""
+    module, folders = importlib.import_module("detkit.experiment.smoke"), dict[Any, Path]()  # its package has a function of this name
+    generate = module.make_sample
+
+    def copied(folder: Path, images: int, **options: Any) -> DataConfig:
+        key = (images, *sorted(options.items()))
+        if key not in folders:
+            folders[key] = tmp_path_factory.mktemp("sample")
+            generate(folders[key], images, **options)
+        shutil.copytree(folders[key], folder, dirs_exist_ok=True)
+        return generate(folder, images, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "make_sample", copied)
+        yield
 
 
 def test_smoke_of_a_tiny_config(tiny: Tiny, tmp_path: Path) -> None:
