@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -193,6 +194,7 @@ def run_data(
             is_labeled=labeled,
             labeled_repeats=repeats,
             tiles=tiles,
+            masks=config.model.learns_masks,
             is_stopping=is_stopping if processes.world == 1 else lambda: False,
         )
 
@@ -224,8 +226,10 @@ def _phases(config: Experiment, batches: Callable[[Augmenter, int], Iterable[Sam
 
 def checkpoint_header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:
     """Return the header of the run's checkpoints."""
-    mapping = dict(zip(class_names, data.category_ids, strict=True))
-    return make_header(config.model.to_json(), class_names, experiment=config.to_json(), category_ids=mapping)
+    more: dict[str, Any] = {"category_ids": dict(zip(class_names, data.category_ids, strict=True))}
+    if config.model.segments:
+        more["min_score"] = 0.0  # a region that is left out would leave a hole in the label map
+    return make_header(config.model.to_json(), class_names, experiment=config.to_json(), **more)
 
 
 def _check_unlabeled(config: Experiment) -> None:

@@ -126,6 +126,11 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
             f"{data.name}: expected a detector, got a classifier, which predicts no boxes; evaluate it with `detkit evaluate`, or with "
             "evaluate_classifier in Python"
         )
+    if isinstance(predictor, Predictor) and predictor.runtime.info.segments:
+        raise ValueError(
+            f"{data.name}: expected a detector, got a model that predicts the class of each pixel; evaluate it with `detkit evaluate`, or "
+            "with detkit.experiment.segmentation_run.evaluate_segmenter in Python"
+        )
     crowded = crowded_line(data, predictor.max_detections, "raise max_detections (--max-detections); COCO's AP counts 100")
     if crowded is not None:
         _log.warning("%s", crowded)

@@ -13,6 +13,7 @@ import numpy as np
 from detkit.arrays import Flags
 from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better, loaded_min_score, stored_points
+from detkit.inference.pixels.label_maps import class_regions
 from detkit.inference.runtime import Runtime, file_runtime
 from detkit.inference.views.masks import restored, with_pixels
 from detkit.preprocess.arrays import Prepared, PreparedArray, preprocess_array
@@ -168,11 +169,15 @@ class BasePredictor(Generic[P, D]):
             for start in range(0, len(indices), self.batch_size):
                 chunk = indices[start : start + self.batch_size]
                 rows = self._run([prepared[index] for index in chunk])
-                filtered |= {i: self._filter(restored(prepared[i], row)) for i, row in zip(chunk, rows, strict=True)}
+                filtered |= {i: self._filter(self._restored(prepared[i], row)) for i, row in zip(chunk, rows, strict=True)}
         self.left_out = tuple(filtered[index][1] for index in range(len(prepared)))
         for left_out in self.left_out:
             self.best_left_out = better(self.best_left_out, left_out)
         return [filtered[index][0] for index in range(len(prepared))]
+
+    def _restored(self, image: P, rows: Any) -> Any:
+        """Return detections in pixels of the original image; those of a model for semantic segmentation are the regions of the classes."""
+        return self.wrap(class_regions(rows, image.placement)) if self.runtime.info.segments else restored(image, rows)
 
     def _run(self, images: list[P]) -> Sequence[Any]:
         """Return the detections of a batch, in pixels of the prepared images."""

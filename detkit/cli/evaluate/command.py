@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.evaluate.analysis import Analyzed, analyzed, json_parts, report
@@ -64,10 +64,8 @@ def run(options: EvaluateOptions) -> int:
 def _evaluate(options: EvaluateOptions, outputs: Outputs) -> int:
     if options.metric == TRACKS_METRIC:
         return evaluate_tracks(options, outputs)
-    if not options.annotations and _is_classifier(options):
-        from detkit.cli.evaluate.classifier import evaluate_images
-
-        return evaluate_images(options, outputs)
+    if not options.annotations and (evaluate_other := _other_task(options)):
+        return evaluate_other(options, outputs)
     job = FileJob(options) if options.annotations else DetectorJob(options)
     numbers = job.numbers()
     if isinstance(job, DetectorJob):
@@ -109,8 +107,8 @@ def _analyzed(options: EvaluateOptions, job: FileJob | DetectorJob) -> Analyzed 
         return None
 
 
-def _is_classifier(options: EvaluateOptions) -> bool:
-    """Whether the model is a classifier of whole images.
+def _other_task(options: EvaluateOptions) -> Callable[[EvaluateOptions, Outputs], int] | None:
+    """Return the evaluation of a model that classifies whole images or pixels; None for a detector.
 
     Raises:
         ValueError: If there is no data to evaluate on: the detector inside the package records none.
@@ -121,9 +119,12 @@ def _is_classifier(options: EvaluateOptions) -> bool:
             "no data to evaluate on: the detector inside the package records no validation data; give labeled images with --data PATH, "
             "or evaluate your newest run on its own validation data with --latest"
         )
+    from detkit.cli.evaluate.classifier import evaluate_images
+    from detkit.cli.evaluate.segmenter import evaluate_pixels
     from detkit.experiment.evaluation_run import is_classifier
+    from detkit.experiment.segmentation_run import is_segmenter
 
-    return is_classifier(model)
+    return evaluate_images if is_classifier(model) else evaluate_pixels if is_segmenter(model) else None
 
 
 def _print(

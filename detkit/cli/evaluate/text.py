@@ -11,6 +11,7 @@ from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import RESAMPLES, Difference
 from detkit.evaluation.details import ERRORS, Details
 from detkit.evaluation.numbers import CocoClass, VocClass
+from detkit.evaluation.segm import WITHOUT_MASK
 from detkit.printable import printable
 
 _MAX_ROWS = 15
@@ -18,16 +19,26 @@ C = TypeVar("C", CocoClass, VocClass)
 
 
 def coco_text(numbers: CocoNumbers) -> str:
-    """Return the 12 COCO metrics with their meaning, and a table of the classes."""
-    rows = [(name, shown(numbers[name]), meaning) for name, meaning in COCO_NAMES.items()]
-    summary = table(rows, ("COCO", numbers.evaluator, ""), {numbers.evaluator})
+    """Return the 12 COCO metrics with their meaning, and a table of the classes; those of masks in columns and a table of their own."""
+    columns = {numbers.evaluator: numbers} if numbers.segm is None else {"boxes": numbers, "masks": numbers.segm}
+    rows = [(name, *(shown(one[name]) for one in columns.values()), meaning) for name, meaning in COCO_NAMES.items()]
+    summary = table(rows, ("COCO", *columns, ""), set(columns))
     header = ("class", "boxes", "detections", "AP", "AP50", "AP75", "AR100")
     classes, note = _most_frequent(numbers.classes)
-    cells = [
-        (row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(value) for value in (row.ap, row.ap50, row.ap75, row.ar)))
-        for row in classes
-    ]
-    return f"{summary}\n\n{table(cells, header, set(header[1:]))}{note}{_legend(row.boxes for row in classes)}"
+    cells = [(row.name, f"{row.boxes:,}", f"{row.detections:,}", *_class_numbers(row)) for row in classes]
+    parts = [summary, f"{table(cells, header, set(header[1:]))}{note}{_legend(row.boxes for row in classes)}"]
+    if numbers.segm is not None:
+        own = {row.category_id: row for row in numbers.segm.classes}
+        masks = [(row.name, f"{own[row.category_id].boxes:,}", *_class_numbers(own[row.category_id])) for row in classes]
+        names = ("class", "masks", *header[3:])
+        missing = numbers.segm.counts.left_out.get(WITHOUT_MASK, 0)
+        ignored = f"; {count(missing, 'object')} without a mask left out" if missing else ""
+        parts.append(f"masks{ignored}\n{table(masks, names, set(names[1:]))}")
+    return "\n\n".join(parts)
+
+
+def _class_numbers(row: CocoClass) -> tuple[str, ...]:
+    return tuple(shown(value) for value in (row.ap, row.ap50, row.ap75, row.ar))
 
 
 def voc_text(numbers: VocNumbers) -> str:
@@ -62,8 +73,7 @@ def counts_text(counts: Counts, ignored: str, skipped_classes: Mapping[str, int]
     """
     extra = f", and {counts.ignored:,} ignored {ignored}" if counts.ignored else ""
     lines = [f"{count(counts.images, 'image')}, {count(counts.boxes, 'box', 'boxes')}{extra}; {count(counts.detections, 'detection')}"]
-    for reason, number in counts.left_out.items():
-        lines.append(f"left out: {number:,} {reason}")
+    lines += [f"left out: {number:,} {reason}" for reason, number in counts.left_out.items()]
     if skipped_classes:
         by_count = sorted(skipped_classes.items(), key=lambda item: -item[1])
         listed = ", ".join(f"{printable(name, LONGEST_CELL)} {number:,}" for name, number in by_count[:_MAX_ROWS])

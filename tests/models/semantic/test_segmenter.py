@@ -63,7 +63,7 @@ def test_losses_are_of_the_known_pixels(model: Segmenter) -> None:
 def test_losses_stay_in_the_graph_if_nothing_is_known(config: UNetConfig) -> None:
     model = config.replace(background=False).build(2)
     losses = model([torch.rand(3, 40, 40)], [Targets.empty()])
-    assert {name: float(value) for name, value in losses.items()} == {"cross_entropy": 0, "dice": 0}
+    assert {name: value.item() for name, value in losses.items()} == {"cross_entropy": 0, "dice": 0}
     sum(losses.values()).backward()
     assert all(weight.grad is not None for weight in model.parameters())
 

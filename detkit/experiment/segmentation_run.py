@@ -1,0 +1,69 @@
+"""Evaluation of a model for semantic segmentation on labeled images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from detkit.checkpoint import read_header
+from detkit.data import ClassMapping, DetectionData
+from detkit.evaluation.segmentation import SegmentationEvaluator, SegmentationNumbers
+from detkit.experiment.evaluation_run import Progress, with_classes
+from detkit.experiment.tasks import check_masks
+from detkit.inference import Predictor, choose_model, detect_records
+from detkit.inference.runtime import file_runtime, is_exported
+from detkit.inference.sources import checkpoint_path
+from detkit.models import MODELS
+from detkit.models.semantic.segmenter import Segmenter
+
+
+def is_segmenter(weights: str | Path | None) -> bool:
+    """Return whether a checkpoint, a run folder or an exported file holds a model for semantic segmentation.
+
+    Raises:
+        FileNotFoundError: If no weights are given and there is no run, or a folder has no checkpoint.
+        ValueError: If the file is neither a detkit checkpoint nor an exported file.
+    """
+    source = choose_model(weights)[0]
+    if is_exported(source):
+        return bool(file_runtime(source).metadata(Path(source)).get("segments"))
+    path = checkpoint_path(source)
+    kind = "" if path is None else json.loads(read_header(path)["model"]).get("kind", "")
+    return kind in MODELS and bool(getattr(MODELS.get(kind), "segments", False))
+
+
+def evaluate_segmenter(
+    predictor: Predictor,
+    data: DetectionData,
+    *,
+    renames: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    progress: Progress = iter,
+) -> SegmentationNumbers:
+    """Return the mIoU and the pixel accuracy of a model for semantic segmentation.
+
+    Args:
+        predictor: The model.
+        data: Images whose objects have masks, with classes that the model has; pixels of no object are background if the model has that.
+        renames: Class names in the data and the corresponding names of the model.
+        classes: Count only objects of these classes; empty: all.
+        progress: Wraps the iterable of images, to show the progress.
+
+    Raises:
+        ValueError: If the data has no masks, or classes that the model does not have.
+    """
+    check_masks(data)
+    data = with_classes(data, classes, renames)
+    known = ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
+    evaluator = SegmentationEvaluator(predictor.class_names, has_background(predictor))
+    for record, detections in progress(detect_records(predictor.without_operating_points(), known)):
+        evaluator.add(record, detections)
+    return evaluator.numbers()
+
+
+def has_background(predictor: Predictor) -> bool:
+    """Return whether pixels of no object are a class of the model."""
+    metadata = predictor.runtime.info.metadata
+    return bool(metadata.get("background", True)) if metadata else cast("Segmenter", predictor.detector).config.background
