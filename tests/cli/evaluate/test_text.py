@@ -41,3 +41,16 @@ def test_few_classes_are_all_listed() -> None:
     text = coco_text(evaluate_coco(truth(40), []))
     assert sum(line.startswith("class ") and not line.startswith("class  ") for line in text.splitlines()) == 40
     assert "less frequent" not in text
+
+
+def test_masks_have_columns_of_their_own() -> None:
+    labeled = truth(7)
+    for row in labeled["annotations"][:2]:
+        x, y, width, height = row["bbox"]  # type: ignore[misc]
+        row["segmentation"] = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    results = [{"image_id": 1, "category_id": 1, "score": 0.9, "segmentation": labeled["annotations"][0]["segmentation"]}]
+    text = coco_text(evaluate_coco(labeled, results))
+    assert text.splitlines()[0].split() == ["COCO", "boxes", "masks"]
+    assert text.splitlines()[1].split()[:3] == ["AP", "0.143", "0.500"]
+    assert "\n\nmasks; 6 objects without a mask left out\nclass" in text
+    assert text.splitlines()[-7].split() == ["class", "1", "1", "1.000", "1.000", "1.000", "1.000"]
