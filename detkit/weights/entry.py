@@ -23,7 +23,8 @@ class WeightEntry:
         sha256: The whole digest, or the leading digits that the publisher states.
         training_data: The training data.
         parameters: Number of parameters of the published network.
-        metrics: Published results, in percent: ``top-1`` on the validation images of ImageNet-1K, ``AP`` on COCO val2017.
+        metrics: Published results, in percent: ``top-1`` on the validation images of ImageNet-1K, ``AP`` (of boxes) and
+            ``mask AP`` on COCO val2017.
         source: Where this information is published.
         license: Of the weights.
         package: The Python package that ships the file; empty if it is downloaded.

@@ -11,7 +11,7 @@ _TORCH = "https://download.pytorch.org/models/"
 _AZURE = "https://openaipublic.azureedge.net/clip/models/"
 
 
-def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin: str) -> WeightEntry:
+def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin: str, **metrics: float) -> WeightEntry:
     """Return the entry of a torchvision detector; its training data is stated in the docstrings of torchvision up to 0.12."""
     return WeightEntry(
         name=name,
@@ -24,7 +24,7 @@ def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin:
         training_data="COCO train2017",
         parameters=parameters,
         source=f"torchvision 0.29.1, {origin}",
-        metrics={"AP": ap},
+        metrics={"AP": ap, **{name.replace("_", " "): value for name, value in metrics.items()}},
     )
 
 
@@ -90,6 +90,7 @@ def _clip(name: str, file_name: str, sha256: str, parameters: int) -> WeightEntr
 _SSDLITE = "ssdlite320_mobilenet_v3_large"
 _MOBILE_FPN = "fasterrcnn_mobilenet_v3_large_fpn"
 _MOBILE_320_FPN = "fasterrcnn_mobilenet_v3_large_320_fpn"
+_MASK_RCNN = "maskrcnn_resnet50_fpn"
 _RETINANET = "retinanet_resnet50_fpn"
 
 _ALL = (
@@ -117,6 +118,16 @@ _ALL = (
     ),
     _coco(_MOBILE_FPN, f"{_MOBILE_FPN}-fb6a3cc7", 74.239, 19386354, 32.8, "FasterRCNN_MobileNet_V3_Large_FPN_Weights.COCO_V1"),
     _coco(_MOBILE_320_FPN, f"{_MOBILE_320_FPN}-907ea3f9", 74.239, 19386354, 22.8, "FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1"),
+    _coco(_MASK_RCNN, f"{_MASK_RCNN}_coco-bf2d0c1e", 169.84, 44401393, 37.9, "MaskRCNN_ResNet50_FPN_Weights.COCO_V1", mask_AP=34.6),
+    _coco(
+        f"{_MASK_RCNN}_v2",
+        f"{_MASK_RCNN}_v2_coco-73cbd019",
+        177.219,
+        46359409,
+        47.4,
+        "MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1",
+        mask_AP=41.8,
+    ),
     _coco(_RETINANET, f"{_RETINANET}_coco-eeacb38b", 130.267, 34014999, 36.4, "RetinaNet_ResNet50_FPN_Weights.COCO_V1"),
     _coco(f"{_RETINANET}_v2", f"{_RETINANET}_v2_coco-5905b1c5", 146.037, 38198935, 41.5, "RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1"),
     _coco("fcos_resnet50_fpn", "fcos_resnet50_fpn_coco-99b0c9b7", 123.608, 32269600, 39.2, "FCOS_ResNet50_FPN_Weights.COCO_V1"),

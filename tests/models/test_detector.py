@@ -70,13 +70,15 @@ def test_single_level_trains() -> None:
 
 
 def test_parameter_counts_match_torchvision() -> None:
-    """Compare with the counts in torchvision's metadata, minus the unused box and sigmoids of its class 0, background."""
-    region_box, sigmoid = 4 * 1024 + 4, 9 * 256 + 1
+    """Compare with the counts in torchvision's metadata, minus the unused box, mask and sigmoids of its class 0, background."""
+    region_box, mask, sigmoid = 4 * 1024 + 4, 256 + 1, 9 * 256 + 1
     counts = {
         "fasterrcnn_resnet50_fpn": (41755286, region_box),
         "fasterrcnn_resnet50_fpn_v2": (43712278, region_box),
         "fasterrcnn_mobilenet_v3_large_fpn": (19386354, region_box),
         "fasterrcnn_mobilenet_v3_large_320_fpn": (19386354, region_box),
+        "maskrcnn_resnet50_fpn": (44401393, region_box + mask),
+        "maskrcnn_resnet50_fpn_v2": (46359409, region_box + mask),
         "retinanet_resnet50_fpn": (34014999, 9 * sigmoid),
         "retinanet_resnet50_fpn_v2": (38198935, 9 * sigmoid),
         "fcos_resnet50_fpn": (32269600, sigmoid),

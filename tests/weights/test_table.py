@@ -32,6 +32,7 @@ def test_entries_equal_torchvision(entry: WeightEntry) -> None:
         assert metrics["acc@1"] == pytest.approx(entry.metrics.get("top-1", math.nan), nan_ok=True)
     else:
         assert (data, metrics["box_map"], entry.training_data) == ("COCO-val2017", entry.metrics["AP"], "COCO train2017")
+        assert metrics.get("mask_map") == entry.metrics.get("mask AP")
     # torchvision states the license of SWAG only.
     assert member.meta.get("license", NOT_STATED).removeprefix("https://") in entry.license
     assert (entry.license == NOT_STATED) == ("license" not in member.meta), "torchvision states a license now: put it into the catalog"

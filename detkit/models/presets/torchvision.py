@@ -8,10 +8,12 @@ from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.layers import ConvFCConfig
+from detkit.heads.region.mask import MaskHeadConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
+from detkit.models.mask_rcnn import MaskRCNNConfig
 from detkit.models.retinanet import RetinaNetConfig
 from detkit.necks import FPNConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
@@ -55,6 +57,18 @@ def fasterrcnn_resnet50_c4() -> FasterRCNNConfig:
         neck=SingleLevelConfig(),
         rpn=RPNConfig(anchors=AnchorConfig(sizes=((32.0, 64.0, 128.0, 256.0, 512.0),))),
     )
+
+
+def maskrcnn_resnet50_fpn() -> MaskRCNNConfig:
+    """Mask R-CNN on a ResNet-50 FPN, as in torchvision."""
+    return MaskRCNNConfig()
+
+
+def maskrcnn_resnet50_fpn_v2() -> MaskRCNNConfig:
+    """Torchvision's version 2: as its Faster R-CNN, with batch norm in the mask head too."""
+    boxes = fasterrcnn_resnet50_fpn_v2()
+    parts = {"backbone": boxes.backbone, "neck": boxes.neck, "rpn": boxes.rpn, "region": boxes.region}
+    return MaskRCNNConfig(mask=MaskHeadConfig(norm="batch")).replace(**parts)
 
 
 def retinanet_resnet50_fpn() -> RetinaNetConfig:

@@ -42,6 +42,8 @@ PUBLISHED = Registry(
         "fasterrcnn_mobilenet_v3_large_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_fpn",
         "fasterrcnn_mobilenet_v3_large_320_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_320_fpn",
         "fcos_resnet50_fpn": "detkit.models.published.torchvision_dense:fcos_resnet50_fpn",
+        "maskrcnn_resnet50_fpn": "detkit.models.published.torchvision_mask_rcnn:resnet50_fpn",
+        "maskrcnn_resnet50_fpn_v2": "detkit.models.published.torchvision_mask_rcnn:resnet50_fpn_v2",
         "retinanet_resnet50_fpn": "detkit.models.published.torchvision_dense:retinanet_resnet50_fpn",
         "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_dense:retinanet_resnet50_fpn_v2",
         "rtdetr_r18": "detkit.models.published.rtdetr:r18",
