@@ -96,7 +96,7 @@ def test_a_run_goes_on_when_a_node_joins_and_when_it_is_lost(tmp_path: Path, mon
         kill(second)
         assert first.wait(timeout=600) == 0, output.read_text()
     text = output.read_text()
-    assert "the run was saved by 1 processes and is resumed with 2, so it does not continue exactly: sums are rounded" in text
+    assert "the run was saved by 1 process and is resumed with 2, so it does not continue exactly: sums are rounded" in text
     assert "the run was saved by 2 processes and is resumed with 1" in text
     assert "Images per batch (2), their order and the learning rate stay the same" in text
     assert kills.results(run)["images_seen"] == 300 * kills.BATCH

@@ -93,7 +93,7 @@ def changed_processes(before: int, now: int, batch_size: int, network: nn.Module
     if any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in network.modules()):
         inexact.append("dropout draws other random numbers")
     return (
-        f"warning: the run was saved by {before} processes and is resumed with {now}, so it does not continue exactly: "
+        f"warning: the run was saved by {before} process{'es' * (before > 1)} and is resumed with {now}, so it does not continue exactly: "
         f"{'; '.join(inexact)}. Images per batch ({batch_size}), their order and the learning rate stay the same"
     )
 
