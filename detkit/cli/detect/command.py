@@ -133,6 +133,9 @@ def _add_outputs(group: argparse._ActionsContainer) -> None:
     group.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     add_flags(group, "--labels", help="write a new data set: the images, with the detections as labels to correct")
     group.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
+    group.add_argument(
+        "--label-maps", metavar="DIR", help="write the class of each pixel to a new folder, as DIR/IMAGE.png, for semantic segmentation"
+    )
     add_flags(group, "--annotations", help="COCO annotation file that gives the ids for --coco")
 
 
@@ -146,7 +149,7 @@ def run(options: DetectOptions) -> int:
     if options.crop_margin and not options.crops:
         raise ValueError("--crop-margin needs --crops DIR")
     files = {"json": options.json, "csv": options.csv, "coco": options.coco}
-    with Outputs(files, folders={"labels": options.labels, "crops": options.crops}) as outputs:
+    with Outputs(files, folders={"labels": options.labels, "crops": options.crops, "label-maps": options.label_maps}) as outputs:
         return _detect(options, outputs)
 
 
@@ -168,7 +171,11 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     partial.begin({**metadata, "class_names": list(detector.class_names)})
     folders.begin(detector)
     job = DetectJob(
-        detector, _job_options(options), drawings, (PartialResults(partial, detector.class_names, options.mask_format), *folders.sinks), blurring
+        detector,
+        _job_options(options),
+        drawings,
+        (PartialResults(partial, detector.class_names, options.mask_format), *folders.sinks),
+        blurring,
     )
 
     def write() -> None:

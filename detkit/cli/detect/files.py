@@ -11,6 +11,7 @@ from detkit.cli.detect.coco import CocoIds, as_coco
 from detkit.cli.detect.crop_writer import CropWriter
 from detkit.cli.detect.formats import as_csv, as_json, as_row
 from detkit.cli.detect.job import DetectJob, Sink
+from detkit.cli.detect.label_map_writer import LabelMapWriter
 from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.options import DetectOptions
 from detkit.cli.detect.results import ClassNames, ImageResult
@@ -48,11 +49,13 @@ class Folders:
     Attributes:
         labels: The data set of ``--labels``; None: there is none.
         crops: The objects of ``--crops``; None: there are none.
+        label_maps: The label maps of ``--label-maps``; None: there are none.
         masks: How masks are written to the JSON file.
     """
 
     labels: LabelWriter | None = None
     crops: CropWriter | None = None
+    label_maps: LabelMapWriter | None = None
     masks: MaskForm = "rle"
 
     @classmethod
@@ -66,7 +69,8 @@ class Folders:
             raise ValueError(f"--crops {options.crops}: expected another folder than that of --labels; give a new one")
         labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
         crops = None if options.crops is None else CropWriter(options.crops, options.crop_margin)
-        return cls(labels=labels, crops=crops, masks=options.mask_format)
+        label_maps = None if options.label_maps is None else LabelMapWriter(options.label_maps)
+        return cls(labels=labels, crops=crops, label_maps=label_maps, masks=options.mask_format)
 
     def begin(self, detector: FileDetector) -> None:
         """Set the classes, before the first image."""
@@ -74,11 +78,13 @@ class Folders:
             self.labels.begin(detector.class_names, detector.reported)
         if self.crops is not None:
             self.crops.begin(detector.class_names)
+        if self.label_maps is not None:
+            self.label_maps.begin(detector)
 
     @property
     def sinks(self) -> list[Sink]:
         """Those that there are."""
-        return [folder for folder in (self.labels, self.crops) if folder is not None]
+        return [folder for folder in (self.labels, self.crops, self.label_maps) if folder is not None]
 
 
 def write_files(job: DetectJob, outputs: Outputs, metadata: Mapping[str, object], ids: CocoIds, folders: Folders) -> None:
@@ -109,6 +115,8 @@ def write_files(job: DetectJob, outputs: Outputs, metadata: Mapping[str, object]
         outputs.write("labels", lambda path: _finish_labels(labels, path))
     if crops is not None:
         outputs.write("crops", lambda _: _finish_crops(crops))
+    if folders.label_maps is not None:
+        outputs.write("label-maps", lambda _: None)
 
 
 def _finish_crops(crops: CropWriter) -> None:

@@ -65,6 +65,7 @@ class DetectOptions(DetectorOptions):
         coco: File of the detections as COCO results.
         labels: Folder of a new data set with the detections as labels.
         labels_format: Format of that data set.
+        label_maps: Folder of the classes of all pixels as images.
         annotations: COCO annotation file that gives the ids for ``coco``.
     """
 
@@ -85,4 +86,5 @@ class DetectOptions(DetectorOptions):
     coco: str | None = None
     labels: str | None = None
     labels_format: str = "yolo"
+    label_maps: str | None = None
     annotations: str | None = None
