@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ project_copyright = "the detkit developers; Apache-2.0"
 version = release = __version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -27,6 +28,12 @@ exclude_patterns = ["site_pages", "results", "**/__pycache__"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 smartquotes = False
+
+# The chapters of the course are notebooks: they run when the site is built, once for each version of them.
+nb_execution_mode = os.environ.get("SITE_NOTEBOOKS", "cache")  # "off" builds the site without their outputs
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+suppress_warnings = ["myst-nb.lexer"] if nb_execution_mode == "off" else []  # which the kernel names
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
