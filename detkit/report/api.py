@@ -12,6 +12,7 @@ from detkit.experiment.evaluation_run import detect_labeled
 from detkit.experiment.results import machine_facts
 from detkit.inference import ImagePyramid, Predictor, choose_model
 from detkit.report.evaluation import evaluation_report
+from detkit.report.masks import EvaluatedMasks, with_masks
 from detkit.report.runs import FILE, has_kept_detections, run_report
 from detkit.report.sources import ImageSource
 from detkit.report.subject import Subject
@@ -61,5 +62,6 @@ def write_report(
     named = "the detector" if isinstance(model, (Predictor, ImagePyramid)) else str(choose_model(model)[0])
     facts = {"model": named, "data": evaluator.data.name, "precision": precision, **machine_facts()}
     title = f"{Path(named).name} on {Path(evaluator.data.name).name}"
-    subject = Subject(title, analysis, evaluator.ground_truth, ImageSource.of_data(evaluator.data), facts)
+    analysis, source = with_masks(analysis, ImageSource.of_data(evaluator.data), EvaluatedMasks.of(evaluator))
+    subject = Subject(title, analysis, evaluator.ground_truth, source, facts)
     return evaluation_report(subject, path or (folder or Path()) / FILE).path

@@ -15,6 +15,7 @@ from detkit.experiment.config import Experiment
 from detkit.experiment.origin import read_set_by
 from detkit.experiment.tasks import read_data
 from detkit.report.evaluation import WrittenReport, evaluation_report, training_report
+from detkit.report.masks import EvaluatedMasks, with_masks
 from detkit.report.sources import ImageSource
 from detkit.report.subject import Subject
 from detkit.report.tensorboard import figures, write_figures
@@ -72,7 +73,8 @@ def run_subject(run: RunFolder, config: Experiment, facts: TrainingFacts, comman
     about: dict[str, Any] = {"model": str(checkpoint), "data": data.name, "step": kept.step, "precision": config.evaluation.precision}
     title = f"{run.path.name} on {Path(data.name).name}, after {kept.step:,} steps"
     analysis = analyze(evaluator.ground_truth, evaluator.table())
-    return Subject(title, analysis, evaluator.ground_truth, ImageSource.of_data(evaluator.data), about, command, facts)
+    analysis, source = with_masks(analysis, ImageSource.of_data(evaluator.data), EvaluatedMasks.of(evaluator))
+    return Subject(title, analysis, evaluator.ground_truth, source, about, command, facts)
 
 
 def _kept(run: RunFolder) -> tuple[Path, KeptDetections]:

@@ -75,9 +75,9 @@ class KeptDetections:
         """
         arrays = read_npz(path)
         try:
-            columns: list[Any] = [arrays[name] for name in ("counts", "boxes", "scores", "labels")]
+            columns = {name: arrays[name] for name in ("counts", "boxes", "scores", "labels")}
             masks = Masks(*(arrays[_MASKS + name] for name in _MASK_ARRAYS)) if _MASKS + "bits" in arrays else None
-            kept = cls(int(arrays["step"][0]), arrays["images"].tobytes(), *columns, masks=masks)
+            kept = cls(int(arrays["step"][0]), arrays["images"].tobytes(), **columns, masks=masks)
         except (LookupError, TypeError) as error:
             raise ValueError(f"{path}: expected the detections of an evaluation: {error}") from None
         lengths = {int(kept.counts.sum()), len(kept.boxes), len(kept.scores), len(kept.labels)}

@@ -51,3 +51,15 @@ def write_scene(folder: Path, images: int = 6, seed: int = 0) -> None:
         results.append({"image_id": image_id, "category_id": 1, "bbox": [128.0, 95.0, 20.0, 20.0], "score": 0.6 + 0.06 * image_id})
     (folder / "gt.json").write_text(json.dumps(truth), "utf-8")
     (folder / "dt.json").write_text(json.dumps(results), "utf-8")
+
+
+def with_masks(folder: Path) -> None:
+    """Add masks to the files of :func:`write_scene`: of objects ellipses in their boxes, of detections polygons of eight corners."""
+    angles = np.arange(8) * np.pi / 4
+    for name, corners in (("gt.json", np.arange(64) * np.pi / 32), ("dt.json", angles)):
+        content = json.loads((folder / name).read_text("utf-8"))
+        for row in content["annotations"] if isinstance(content, dict) else content:
+            x, y, width, height = row["bbox"]
+            points = np.stack([x + width / 2 * (1 + np.cos(corners)), y + height / 2 * (1 + np.sin(corners))], 1)
+            row["segmentation"] = [points.reshape(-1).tolist()]
+        (folder / name).write_text(json.dumps(content), "utf-8")

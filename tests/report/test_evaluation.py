@@ -16,7 +16,7 @@ from detkit.cli.main import main
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from scenes import write_scene
+from scenes import with_masks, write_scene
 
 FILES = ("--annotations", "gt.json", "--results", "dt.json")
 
@@ -99,6 +99,27 @@ def test_every_number_of_the_page_is_that_of_the_json(folder: Path) -> None:
         bins = [row for row in analysis["calibration"][int(index)]["bins"] if row["count"]]
         assert (curve["x"], curve["curves"]["precision"]) == ([row["score"] for row in bins], [row["precision"] for row in bins])
     assert set(page.blocks["curves-recall"]) == {"0", "1", "2", "3"}  # a class without objects has no curves
+
+
+def test_masks_have_their_numbers_and_are_drawn(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("--images", "images", "--report", "r.html") == 0
+    plain = Path("r.html").read_text("utf-8")
+    with_masks(folder)
+    assert evaluate("--images", "images", "--json", "n.json", "--report", "r.html") == 0
+    assert "COCO   boxes  masks" in capsys.readouterr().out
+    content, page, text = json.loads(Path("n.json").read_text("utf-8")), report(), Path("r.html").read_text("utf-8")
+    values = {key: value for key, value, _ in page.values}
+    for name in ("AP", "AP50", "AP75", "AR100"):
+        assert values[f"analysis/numbers/segm/values/{name}"] == repr(content["segm"]["values"][name])
+    assert content["analysis"]["numbers"]["segm"] == content["segm"]
+    assert content["segm"]["values"]["AP"] != content["values"]["AP"]
+    for key, value in values.items():
+        assert not key or value == ("" if at(content, key) is None else repr(at(content, key))), key
+    assert "mask AP50" in text
+    assert "blue areas detected ones" in text
+    assert "mask AP50" not in plain
+    images = [set(re.findall(r'src="(data:image/webp[^"]*)"', part)) for part in (plain, text)]
+    assert not images[0] & images[1]  # each of them has masks now
 
 
 def test_all_kinds_are_shown_with_images_and_links(folder: Path) -> None:

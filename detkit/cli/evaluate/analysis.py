@@ -40,7 +40,10 @@ def analyzed(job: FileJob | DetectorJob) -> Analyzed:
 
     start = time.perf_counter()
     truth, results = job.truth_and_results()
-    result = Analyzed(truth, analyze(truth, results))
+    analysis = analyze(truth, results)
+    if job.segm is not None:
+        analysis = replace(analysis, numbers=replace(analysis.numbers, segm=job.segm))
+    result = Analyzed(truth, analysis)
     job.seconds["analyzing"] = time.perf_counter() - start
     return result
 
@@ -76,15 +79,17 @@ def report(options: EvaluateOptions, job: FileJob | DetectorJob, result: Analyze
 
 
 def _subject(options: EvaluateOptions, job: FileJob | DetectorJob, result: Analyzed) -> Subject:
+    from detkit.report.masks import with_masks
     from detkit.report.subject import Subject
 
+    analysis, images = with_masks(result.analysis, job.images(result.truth), job.masks())
     what, data = (job.metadata[key] for key in (("model", "data") if isinstance(job, DetectorJob) else ("results", "annotations")))
     left_out = {**result.truth.left_out, **{f"detections of class {name}": number for name, number in job.left_out.items()}}
     return Subject(
         f"{Path(str(what)).name} on {Path(str(data)).name}" if run_of(what) is None else f"{run_of(what)} on {Path(str(data)).name}",
-        result.analysis,
+        analysis,
         result.truth,
-        job.images(result.truth),
+        images,
         {**job.metadata, "versions": {"detkit": __version__, **_versions()}, "left out": left_out},
         command_line("evaluate", add_evaluate_flags, _repeatable(options, job), _OUTPUTS if isinstance(job, DetectorJob) else _OUTPUTS[:2]),
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from detkit.evaluation.evaluator import Evaluator
     from detkit.evaluation.ground_truth import GroundTruth
     from detkit.inference import PredictorLike
+    from detkit.report.masks import EvaluatedMasks
     from detkit.report.sources import ImageSource
 
 
@@ -30,6 +31,8 @@ class FileJob:
     """Evaluates a results file against annotations; torch is not imported."""
 
     left_out: Mapping[str, int] = {}
+    segm: CocoNumbers | None = None
+    """The numbers of masks, if there are masks."""
 
     def __init__(self, options: EvaluateOptions) -> None:
         self.options = options
@@ -43,7 +46,9 @@ class FileJob:
 
         start = time.perf_counter()
         if self.options.metric == "coco":
-            numbers: CocoNumbers | VocNumbers = evaluate_coco_files(*self._files, self.options.evaluator)
+            coco = evaluate_coco_files(*self._files, self.options.evaluator)
+            numbers: CocoNumbers | VocNumbers = coco
+            self.segm = coco.segm
         else:
             numbers = evaluate_voc_files(*self._files, VOC_RULES[self.options.metric], self.options.iou)
         self.seconds["judging"] = time.perf_counter() - start
@@ -62,6 +67,17 @@ class FileJob:
         truth = read_ground_truth(self._files[0])
         return truth, read_results(self._files[1], truth)
 
+    def masks(self) -> EvaluatedMasks | None:
+        """Return the masks, if there are any."""
+        from detkit.evaluation.files import read_ground_truth, read_results
+        from detkit.evaluation.segm import mask_rows
+        from detkit.report.masks import EvaluatedMasks
+
+        if self.segm is None:
+            return None
+        truth = read_ground_truth(self._files[0], masks=True)
+        return EvaluatedMasks(self.segm, truth, mask_rows(read_results(self._files[1], truth), truth))
+
     def images(self, truth: GroundTruth) -> ImageSource:
         """Return the images of ``--images``, if it was given."""
         from detkit.report.sources import ImageSource
@@ -77,6 +93,9 @@ class FileJob:
 
 class DetectorJob:
     """Evaluates a detector on labeled images."""
+
+    segm: CocoNumbers | None = None
+    """The numbers of masks, if there are masks."""
 
     def __init__(self, options: EvaluateOptions) -> None:
         self.options = self._given = options
@@ -154,7 +173,9 @@ class DetectorJob:
         """Return the numbers of the chosen metric."""
         start = time.perf_counter()
         if self.options.metric == "coco":
-            numbers: CocoNumbers | VocNumbers = self.evaluator.numbers(self.options.evaluator)
+            coco = self.evaluator.numbers(self.options.evaluator)
+            numbers: CocoNumbers | VocNumbers = coco
+            self.segm = coco.segm
         else:
             numbers = self.evaluator.voc_numbers(VOC_RULES[self.options.metric], self.options.iou)
         self.seconds["judging"] = time.perf_counter() - start
@@ -167,6 +188,12 @@ class DetectorJob:
     def truth_and_results(self) -> tuple[GroundTruth, Any]:
         """Return the ground truth and the detections."""
         return self.evaluator.ground_truth, self.evaluator.table()
+
+    def masks(self) -> EvaluatedMasks | None:
+        """Return the masks, if there are any."""
+        from detkit.report.masks import EvaluatedMasks
+
+        return None if self.segm is None else EvaluatedMasks(self.segm, self.evaluator.mask_truth, self.evaluator.mask_rows())
 
     def images(self, truth: GroundTruth) -> ImageSource:
         """Return the images of the data."""

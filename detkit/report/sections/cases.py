@@ -53,6 +53,7 @@ def _explanation(subject: Subject, cards: int) -> Html:
         "At score ",
         number(subject.analysis.score, key="analysis/score"),
         ". Dashed green is the truth, red a wrong detection, blue a right one. ",
+        "Green outlines are labeled masks, blue areas detected ones. " if subject.analysis.numbers.segm is not None else "",
         f"The {cards:,} crops are the most telling of each kind: the highest scores, the largest missed objects, and the least certain "
         f"correct detections. There are {total:,} mistakes in all; the cells of the confusion matrix list them by image.",
         note=True,

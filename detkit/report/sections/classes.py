@@ -28,6 +28,8 @@ _COLUMNS = (
     Column("ECE", True, "expected calibration error of the scores"),
 )
 
+_MASK_COLUMNS = (Column("mask AP", True, "AP of masks (segm), mean over IoU .50 to .95"), Column("mask AP50", True))
+
 
 def section(subject: Subject) -> Section:
     """Return the section of the classes."""
@@ -37,7 +39,13 @@ def section(subject: Subject) -> Section:
     note = paragraph("A click on a class shows its curves. A dash: the data has no object of the class.", note=True)
     shown = [row for row in analysis.numbers.classes if not math.isnan(row.ap)]
     drawn = figure(_bars(analysis), "AP of each class with its 95 % interval.", wide=True) if 1 < len(shown) <= BARS else None
-    return Section("classes", "Classes", join([drawn, note, table(_COLUMNS, rows, identifier="class-table", attributes=attributes)]))
+    return Section(
+        "classes", "Classes", join([drawn, note, table(_columns(analysis), rows, identifier="class-table", attributes=attributes)])
+    )
+
+
+def _columns(analysis: Analysis) -> tuple[Column, ...]:
+    return _COLUMNS if analysis.numbers.segm is None else (*_COLUMNS[:7], *_MASK_COLUMNS, *_COLUMNS[7:])
 
 
 def _row(analysis: Analysis, index: int) -> list[Html]:
@@ -50,9 +58,17 @@ def _row(analysis: Analysis, index: int) -> list[Html]:
         number(row.detections, key=f"{path}/detections"),
         with_interval(number(row.ap, key=f"{path}/ap"), low, high),
         *(number(getattr(row, name), key=f"{path}/{name}") for name in ("ap50", "ap75", "ar")),
+        *_of_masks(analysis, index),
         *(number(getattr(point, name), key=f"{point_path}/{name}") for name in ("score", "precision", "recall", "f1")),
         number(analysis.calibration[index + 1].ece, key=f"analysis/calibration/{index + 1}/ece"),
     ]
+
+
+def _of_masks(analysis: Analysis, index: int) -> list[Html]:
+    segm = analysis.numbers.segm
+    if segm is None:
+        return []
+    return [number(getattr(segm.classes[index], name), key=f"analysis/numbers/segm/classes/{index}/{name}") for name in ("ap", "ap50")]
 
 
 def _bars(analysis: Analysis) -> Html:

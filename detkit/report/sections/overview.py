@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from detkit.evaluation.analysis.analysis import Analysis
 from detkit.evaluation.details import ERRORS
-from detkit.evaluation.numbers import COCO_NAMES
+from detkit.evaluation.numbers import COCO_NAMES, CocoNumbers
 from detkit.report.markup import NOTHING, Html, join, tag
 from detkit.report.page import Section
 from detkit.report.parts import number, paragraph, tiles, with_interval
@@ -31,7 +31,9 @@ def lead(subject: Subject) -> Html:
     path = "analysis/intervals/metrics/AP"
     bounds = join([number(interval.low, key=f"{path}/low"), " to ", number(interval.high, key=f"{path}/high")])
     ap = tag("strong", "AP ", number(analysis.numbers.ap, key="analysis/numbers/values/AP"))
-    first = join([ap, " (95 % interval ", bounds, ") on ", images, " with ", objects, ". "])
+    segm = analysis.numbers.segm
+    of_masks = NOTHING if segm is None else join(["; of masks ", number(segm.ap, key="analysis/numbers/segm/values/AP")])
+    first = join([ap, " (95 % interval ", bounds, ")", of_masks, " on ", images, " with ", objects, ". "])
     return join([first, *_at_best_score(analysis), *_costliest(analysis), *_weakest(analysis)])
 
 
@@ -82,8 +84,14 @@ def section(subject: Subject) -> Section:
         " bootstrap resamples of the images. They cover the choice of the images, not the variation between trainings.",
         note=True,
     )
+    masks = NOTHING if analysis.numbers.segm is None else join([tag("h3", "Masks"), tiles(list(_of_masks(analysis.numbers.segm)))])
     warnings = join(paragraph(warning, note=True) for warning in subject.warnings)
-    return Section("numbers", "Numbers", join([tiles(items), note, tiles(list(_counts(analysis))), warnings]))
+    return Section("numbers", "Numbers", join([tiles(items), note, masks, tiles(list(_counts(analysis))), warnings]))
+
+
+def _of_masks(numbers: CocoNumbers) -> Iterator[tuple[str, Html, str]]:
+    for name, meaning in COCO_NAMES.items():
+        yield name, number(numbers[name], key=f"analysis/numbers/segm/values/{name}"), meaning
 
 
 def _counts(analysis: Analysis) -> Iterator[tuple[str, Html, str]]:
