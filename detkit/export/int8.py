@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from detkit.export.agreement import Agreement, compare
-from detkit.export.quantize import Feeds, quantize, sensitive_layers
+from detkit.export.quantize import quantize, sensitive_layers
+from detkit.export.rounding import Feeds
 from detkit.inference.choice.measure import milliseconds
 from detkit.inference.exported.onnx import OnnxRuntime
 from detkit.inference.exported.runtime import ExportedRuntime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from detkit.export.half import LAYERS, half_nodes, inner_layers, name_nodes
+from detkit.export.rounding import Feeds, round_weights
 from detkit.machine import has_int8_products
-
-Feeds = Mapping[str, NDArray[Any]]
-"""Inputs of a file by name, for one batch."""
 
 QUANTIZED = (
     "Add", "AveragePool", "Clip", "Concat", "Conv", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Relu", "Resize", "Sigmoid",
@@ -24,6 +22,8 @@ QUANTIZED = (
 """Operators that run in int8 where they lie between layers."""
 _ACTIVATIONS = ("Clip", "Relu")
 """Activations that become part of the layer before them."""
+_SELECTIONS = frozenset({"NonMaxSuppression", "TopK"})
+"""Operators that select by score."""
 _CLEAN = 40.0
 """Ratio of signal to noise, in decibels, that 8 bits give at best; what is not quantized counts like this."""
 
@@ -46,7 +46,8 @@ class Layers:
 def quantize(source: Path, output: Path, batches: Sequence[Feeds], sensitive: Collection[str] = ()) -> Layers:
     """Write a copy of a file whose layers run in int8.
 
-    The last layers of each branch stay in float32, and so does the computation of boxes, scores and their selection.
+    The last layers of each branch stay in float32, and so does the computation of boxes, scores and their selection. Weights are rounded
+    so that the outputs of their layers change least.
 
     Args:
         source: The file, in float32.
@@ -64,6 +65,7 @@ def quantize(source: Path, output: Path, batches: Sequence[Feeds], sensitive: Co
     name_nodes(model)
     layers = _layers(model, sensitive)
     written = _quantized(model, layers, batches)
+    round_weights(model, written, batches)
     _prune(written)
     del written.metadata_props[:]
     onnx.helper.set_model_props(written, entries)
@@ -98,7 +100,8 @@ def sensitive_layers(source: Path, quantized: Path, batches: Sequence[Feeds], la
     """Return the layers at which the values lose the most, the worst first.
 
     A layer is judged by the ratio of signal to noise, in decibels, before and after it, with the activation that follows: what it loses in
-    between is the noise that it adds or amplifies.
+    between is the noise that it adds or amplifies. Layers after a selection of regions or queries are not judged, as their rows are in
+    another order as soon as two scores change places.
 
     Args:
         source: The file, in float32.
@@ -113,13 +116,23 @@ def sensitive_layers(source: Path, quantized: Path, batches: Sequence[Feeds], la
     name_nodes(model)
     ratios = _signal_to_noise(source, quantized, batches)
     after = {name: node.output[0] for node in model.graph.node for name in node.input if node.op_type in _ACTIVATIONS}
+    reordered = _after_selection(model)
     losses = {}
     for node in model.graph.node:
         entering = [_CLEAN, *(ratios[name] for name in node.input if name in ratios)]
         output = next((name for name in (node.output[0], after.get(node.output[0], "")) if name in ratios), None)
-        if node.name in layers.layers and output is not None:
+        if node.name in layers.layers and output is not None and output not in reordered:
             losses[node.name] = min(entering) - ratios[output]
     return tuple(sorted(losses, key=lambda name: losses[name], reverse=True)[:count])
+
+
+def _after_selection(model: Any) -> set[str]:
+    """Return the names of all tensors that depend on what a model selects by score."""
+    names: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type in _SELECTIONS or not names.isdisjoint(node.input):
+            names.update(node.output)
+    return names
 
 
 def _signal_to_noise(source: Path, quantized: Path, batches: Sequence[Feeds]) -> dict[str, float]:

@@ -94,6 +94,19 @@ def test_without_the_most_sensitive_layers_the_error_is_smaller(tmp_path: Path) 
     assert after < before
 
 
+def test_what_follows_a_selection_is_not_judged(tmp_path: Path) -> None:
+    source = chain(tmp_path / "a.onnx", (1.0, 30.0, 1.0))
+    model = onnx.load(source)
+    rows = [onnx.helper.make_node("TopK", ["y0", "two"], ["y0_best", "rows"], "select", axis=1)]
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([4]), "two"))
+    model.graph.node[2].input[0] = "y0_best"
+    model.graph.node.insert(2, rows[0])
+    onnx.save(model, source)
+    layers = quantize(source, tmp_path / "b.onnx", batches())
+    assert set(layers.layers) == {"conv1", "conv2"}
+    assert sensitive_layers(source, tmp_path / "b.onnx", batches(1), layers, 2) == ()
+
+
 def test_batches_can_be_read_again_and_in_part() -> None:
     reader = Batches(batches(3))
     assert len(list(reader)) == 3
