@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import Request
 from pydantic import BaseModel
 
+from detkit.arrays import Size
+from detkit.data.writers.mask_json import MaskForm, masks_json
 from detkit.serve.batching import Batcher, Job, Outcome
 from detkit.serve.content import Content, SentImage, parse_content
 from detkit.serve.decoding import check_header
@@ -120,7 +122,7 @@ def _result(batcher: Batcher, image: SentImage, result: Outcome | Problem, param
     return ImageResult(
         name=image.name,
         image=ImageInfo(name=image.name, width=width, height=height),
-        detections=_rows(batcher.model.select(result.rows, parameters), batcher.model.predictor.class_names),
+        detections=_rows(batcher.model.select(result.rows, parameters), batcher.model.predictor.class_names, result.size, parameters.masks),
         timings=Timings(
             wait_ms=_milliseconds(result.wait),
             decode_ms=_milliseconds(result.decode),
@@ -135,15 +137,23 @@ def _milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _rows(rows: DetectionArrays, names: Sequence[str | None]) -> list[DetectionRow]:
-    """Return detections with scores and boxes rounded as in the files of ``detkit detect``."""
-    columns = zip(rows.labels.tolist(), rows.scores.tolist(), rows.boxes.tolist(), strict=True)
+def _rows(rows: DetectionArrays, names: Sequence[str | None], size: Size, masks: MaskForm) -> list[DetectionRow]:
+    """Return detections with scores and boxes rounded as in the files of ``detkit detect``, and with the same masks."""
+    try:
+        own = masks_json(rows.masks, len(rows), size, masks)
+    except ImportError as error:
+        raise ApiError(Problem(500, "not_installed", str(error), "masks=rle, which needs no further library")) from None
+    columns = zip(rows.labels.tolist(), rows.scores.tolist(), rows.boxes.tolist(), own, strict=True)
     return [
-        DetectionRow.model_construct(
-            class_name=names[label] or "", label=label, score=round(score, 7), box=tuple(round(value, 4) for value in box)
-        )
-        for label, score, box in columns
+        DetectionRow(class_name=names[label] or "", label=label, score=round(score, 7), box=_rounded(box), **mask)
+        if mask
+        else DetectionRow.model_construct(class_name=names[label] or "", label=label, score=round(score, 7), box=_rounded(box))
+        for label, score, box, mask in columns
     ]
+
+
+def _rounded(box: Sequence[float]) -> tuple[float, float, float, float]:
+    return round(box[0], 4), round(box[1], 4), round(box[2], 4), round(box[3], 4)
 
 
 def _response(name: str, several: bool, rows: Sequence[ImageResult], results: Sequence[Outcome | Problem]) -> BaseModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from detkit.data.writers.mask_json import MASK_FORMS
 from detkit.serve.content import SEVERAL
 from detkit.serve.parameters import OPERATING
 from detkit.serve.schemas import DetectManyResponse, DetectResponse, ErrorResponse
@@ -40,6 +41,12 @@ _VALUES: dict[str, dict[str, Any]] = {
     },
     "classes": {"type": "array", "items": {"type": "string"}, "description": "Classes that are reported; by default all."},
     "max_detections": {"type": "integer", "minimum": 1, "description": "Most detections of an image; the model has a limit of its own."},
+    "masks": {
+        "type": "string",
+        "enum": list(MASK_FORMS),
+        "default": "rle",
+        "description": "How the masks of a model that has them are reported: as run lengths, as polygons, or not at all.",
+    },
 }
 DETECT_PARAMETERS: list[dict[str, Any]] = [
     {"name": name, "in": "query", "required": False, "description": schema["description"], "schema": schema}

@@ -10,10 +10,11 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
+from detkit.data.writers.mask_json import MASK_FORMS, MaskForm
 from detkit.registry import did_you_mean
 from detkit.serve.errors import ApiError, Problem, invalid, repeated
 
-NAMES = ("model", "min_score", "classes", "max_detections")
+NAMES = ("model", "min_score", "classes", "max_detections", "masks")
 OPERATING = "operating"
 """Value of ``min_score`` for the scores that ``detkit detect`` uses."""
 
@@ -26,11 +27,13 @@ class Parameters:
         min_score: Lowest score; None: that of the model, of each class its own if the model has them.
         classes: Names of the classes; None: all.
         max_detections: Most detections of an image; None: the model's limit.
+        masks: How the masks of a model that has them are reported.
     """
 
     min_score: float | None = None
     classes: tuple[str, ...] | None = None
     max_detections: int | None = None
+    masks: MaskForm = "rle"
 
 
 def query_values(query: QueryParams) -> dict[str, list[str]]:
@@ -77,6 +80,7 @@ def parse_parameters(values: Mapping[str, Any], class_names: tuple[str, ...]) ->
         _min_score(_single("min_score", values.get("min_score", OPERATING))),
         None if "classes" not in values else _classes(values["classes"], class_names),
         None if "max_detections" not in values else _count(_single("max_detections", values["max_detections"])),
+        _masks(_single("masks", values.get("masks", "rle"))),
     )
 
 
@@ -99,6 +103,13 @@ def _min_score(value: Any) -> float | None:
     if not 0 <= number <= 1:
         raise invalid(f"min_score: got {repeated(value)}", f"a number from 0 to 1, or {OPERATING}")
     return number
+
+
+def _masks(value: Any) -> MaskForm:
+    for form in MASK_FORMS:
+        if value == form:
+            return form
+    raise invalid(f"masks: got {repeated(value)}", "one of: " + ", ".join(MASK_FORMS))
 
 
 def _count(value: Any) -> int:

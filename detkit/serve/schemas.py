@@ -21,6 +21,13 @@ class ErrorResponse(BaseModel):
     error: ErrorDetail
 
 
+class MaskRuns(BaseModel):
+    """The pixels of an object as COCO's compressed run lengths, which pycocotools.mask.decode reads."""
+
+    size: tuple[int, int] = Field(description="Height and width of the image.")
+    counts: str = Field(description="The lengths as text.")
+
+
 class DetectionRow(BaseModel):
     """A detection."""
 
@@ -28,6 +35,10 @@ class DetectionRow(BaseModel):
     label: int = Field(description="Number of the class, from 0.")
     score: float = Field(description="From 0 to 1.")
     box: tuple[float, float, float, float] = Field(description="x1, y1, x2, y2 in pixels of the upright image.")
+    mask: MaskRuns | None = Field(None, description="Its pixels, with masks=rle, of a model that has masks.")
+    polygons: list[list[float]] | None = Field(
+        None, description="With masks=polygons: x, y, x, y, ... in pixels for each connected part; a hole is part of the outline around it."
+    )
 
 
 class ImageInfo(BaseModel):

@@ -9,10 +9,12 @@ from typing import Any
 import bright
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from serving import BINARY, JPEG, client, encoded, model, photo
 
 from detkit.checkpoint.operating_points import OperatingPoint, OperatingPoints
+from detkit.structures.run_lengths import mask_array
 
 RED, GREEN = [10.0, 20.0, 30.0, 40.0], [40.0, 5.0, 60.0, 15.0]
 
@@ -178,3 +180,53 @@ def test_two_models() -> None:
 def test_no_objects() -> None:
     with client() as web:
         assert web.post("/v1/detect", content=encoded(np.zeros((30, 40, 3), np.uint8)), headers=BINARY).json()["detections"] == []
+
+
+def masked_model() -> Any:
+    """A model of bright regions whose masks are ellipses in their boxes."""
+
+    class Masked(bright.BrightDetector):
+        def _one(self, image: Any) -> Any:
+            detections = super()._one(image)
+            y, x = np.mgrid[:28, :28] - 13.5
+            grid = torch.from_numpy((x**2 + y**2 < 14**2).astype(np.float32))
+            return detections.replace(mask_probabilities=grid.expand(len(detections), 28, 28).clone())
+
+    made = bright.predictor(short_side=60)
+    return model(predictor=type(made)(Masked(), made.preprocess, made.class_names, "cpu", "fp32", reference=True))
+
+
+def test_masks_are_run_lengths_polygons_or_left_out() -> None:
+    with client(masked_model()) as web:
+
+        def rows(**parameters: str) -> list[dict[str, Any]]:
+            answer = web.post("/v1/detect", content=photo(), headers=BINARY, params=parameters)
+            assert answer.status_code == 200, answer.json()
+            return list(answer.json()["detections"])
+
+        for row, (x1, y1, x2, y2) in zip(rows(), (RED, GREEN), strict=True):
+            mask = mask_array(row["mask"])
+            assert mask.shape == (60, 80)
+            assert mask.sum() == pytest.approx(np.pi / 4 * (x2 - x1) * (y2 - y1), rel=0.2)
+            assert mask[int((y1 + y2) / 2), int((x1 + x2) / 2)]
+            assert "polygons" not in row
+        for row in rows(masks="polygons"):
+            (outline,) = row["polygons"]
+            assert len(outline) >= 16
+            assert "mask" not in row
+        assert rows(masks="none") == expected(bright.image())
+        wrong = web.post("/v1/detect", content=photo(), headers=BINARY, params={"masks": "png"})
+        assert wrong.status_code == 422
+        assert wrong.json()["error"]["expected"] == "one of: rle, polygons, none"
+        answer = web.post("/v1/detect", content=encoded(np.zeros((60, 80, 3), np.uint8)), headers=BINARY)
+        assert answer.json()["detections"] == []
+        described = web.get("/openapi.json").json()
+        assert "masks" in {row["name"] for row in described["paths"]["/v1/detect"]["post"]["parameters"]}
+        assert {"mask", "polygons"} <= described["components"]["schemas"]["DetectionRow"]["properties"].keys()
+
+
+def test_a_model_without_masks_answers_as_before() -> None:
+    with client() as web:
+        for form in ("rle", "polygons"):
+            answer = web.post("/v1/detect", content=photo(), headers=BINARY, params={"masks": form})
+            assert answer.json()["detections"] == expected(bright.image())

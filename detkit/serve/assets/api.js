@@ -36,7 +36,7 @@ const api = (() => {
     models: async () => (await request("v1/models")).models,
     // The server is asked once with a low score; the page chooses what it shows.
     detect(model, blob, minScore) {
-      const query = new URLSearchParams({ model, min_score: minScore });
+      const query = new URLSearchParams({ model, min_score: minScore, masks: "polygons" });
       return request(`v1/detect?${query}`, { method: "POST", body: blob, headers: { "Content-Type": "application/octet-stream" } });
     },
   };

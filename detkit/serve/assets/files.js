@@ -6,18 +6,28 @@ const files = (() => {
 
   const json = ({ model, image, detections }) => JSON.stringify({ model: model.name, image, detections }, null, 1);
 
-  // A line per box: label, center, width and height as fractions of the image.
-  const yolo = ({ image, detections }) => detections.map(({ label, box: [x1, y1, x2, y2] }) => {
-    const values = [(x1 + x2) / 2 / image.width, (y1 + y2) / 2 / image.height, (x2 - x1) / image.width, (y2 - y1) / image.height];
+  // Polygons as one, connected by lines that are passed in both directions.
+  const joined = ([first, ...others]) => {
+    const parts = others.length ? [first, ...others].map((part) => [...part, ...part.slice(0, 2)]) : [first];
+    return [...parts, ...others.slice(0, -1).reverse().map((part) => part.slice(0, 2))].flat();
+  };
+  const corners = ([x1, y1, x2, y2]) => [x1, y1, x2, y1, x2, y2, x1, y2];
+
+  // A line per object as fractions of the image: label, center, width and height; of a model with masks label and outline.
+  const yolo = ({ image, detections }) => detections.map(({ label, box, polygons }) => {
+    const [x1, y1, x2, y2] = box, size = [image.width, image.height];
+    const values = detections.some((row) => row.polygons)
+      ? (polygons?.length ? joined(polygons) : corners(box)).map((value, index) => value / size[index % 2])
+      : [(x1 + x2) / 2 / image.width, (y1 + y2) / 2 / image.height, (x2 - x1) / image.width, (y2 - y1) / image.height];
     return `${[label, ...values.map((value) => rounded(value, 6))].join(" ")}\n`;
   }).join("");
 
   const coco = ({ model, image, detections }) => JSON.stringify({
     images: [{ id: 1, file_name: image.name, width: image.width, height: image.height }],
     categories: model.classes.map(({ label, name }) => ({ id: label + 1, name })),
-    annotations: detections.map(({ label, score, box: [x1, y1, x2, y2] }, index) => ({
+    annotations: detections.map(({ label, score, polygons, box: [x1, y1, x2, y2] }, index) => ({
       id: index + 1, image_id: 1, category_id: label + 1, bbox: [x1, y1, rounded(x2 - x1, 4), rounded(y2 - y1, 4)],
-      area: rounded((x2 - x1) * (y2 - y1), 4), iscrowd: 0, score,
+      area: rounded((x2 - x1) * (y2 - y1), 4), iscrowd: 0, score, ...(polygons ? { segmentation: polygons } : {}),
     })),
   }, null, 1);
 

@@ -48,12 +48,47 @@ class View {
     context.lineWidth = 2.5 * ratio;
     context.font = `600 ${View.FONT * ratio}px system-ui, sans-serif`;
     context.textBaseline = "top";
-    for (const row of [...this.shown].reverse()) this.drawRow(context, row, scale, ratio); // the best on top
+    const rows = [...this.shown].reverse(); // the best on top
+    this.drawMasks(context, rows, scale, ratio);
+    for (const row of rows) this.drawRow(context, row, scale, ratio);
+  }
+
+  // All fills first, the largest at the bottom, then the outlines, as detkit.drawing has it.
+  drawMasks(context, rows, scale, ratio) {
+    const area = ({ box: [x1, y1, x2, y2] }) => (x2 - x1) * (y2 - y1);
+    const paths = new Map(rows.filter((row) => row.polygons?.length).map((row) => [row, View.path(row.polygons, scale)]));
+    context.save();
+    context.globalAlpha = 0.4;
+    for (const [row, path] of [...paths].sort(([first], [second]) => area(second) - area(first))) {
+      context.fillStyle = this.colorOf(row);
+      context.fill(path, "evenodd");
+    }
+    context.globalAlpha = 1;
+    context.lineWidth = 1.5 * ratio;
+    for (const [row, path] of paths) {
+      context.strokeStyle = this.colorOf(row);
+      context.stroke(path);
+    }
+    context.restore();
+  }
+
+  static path(polygons, scale) {
+    const path = new Path2D();
+    for (const points of polygons) {
+      for (let index = 0; index < points.length; index += 2) path[index ? "lineTo" : "moveTo"](points[index] * scale, points[index + 1] * scale);
+      path.closePath();
+    }
+    return path;
+  }
+
+  colorOf(row) {
+    return this.model.colors.get(row.label) ?? "#e63946";
   }
 
   drawRow(context, row, scale, ratio) {
-    const [x1, y1, x2, y2] = row.box.map((side) => side * scale), color = this.model.colors.get(row.label) ?? "#e63946";
+    const [x1, y1, x2, y2] = row.box.map((side) => side * scale), color = this.colorOf(row);
     context.strokeStyle = context.fillStyle = color;
+    context.lineWidth = (row.polygons ? 1 : 2.5) * ratio;
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     const text = `${row.class_name} ${row.score.toFixed(2)}`, height = (View.FONT + 5) * ratio, width = context.measureText(text).width + 8 * ratio;
     const left = Math.max(0, Math.min(x1, this.canvas.width - width)), top = y1 >= height ? y1 - height : y1;
