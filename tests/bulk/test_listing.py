@@ -63,6 +63,14 @@ def test_the_digest_is_that_of_all_images_in_any_order(folder: Path) -> None:
     assert list_images(["two.txt"], ALL).paths == ["a.jpg", "b.jpg", "c.jpg"]
 
 
+@pytest.mark.parametrize(
+    "word", ["a.jpg", "./a", "a//b", "a/./b", "a/.", "a/b/.", "a/", "a/../b", "a/.b", "..a/b", "/a/b", "//a", "a\\b", "."]
+)
+def test_lists_have_the_paths_of_pathlib(folder: Path, word: str) -> None:
+    Path("list.txt").write_text(word)
+    assert list_images(["list.txt"], ALL).paths == [str(Path(word))]
+
+
 def test_repeated_images_are_listed_once(folder: Path) -> None:
     Path("twice.txt").write_text("a.jpg\n./a.jpg\nb.jpg\na.jpg\n")
     listing = list_images(["twice.txt"], ALL)

@@ -32,7 +32,7 @@ def measure_rows(rows: int, folder: Path) -> dict[str, Any]:
     listing_file = folder / "names.txt"
     with listing_file.open("w") as file:
         file.writelines(f"photos/{index // 1000:04d}/{index:09d}.jpg\n" for index in range(rows))
-    result: dict[str, Any] = {"rows": rows, "detections": rows * DETECTIONS, "memory_at_start": memory()}
+    result: dict[str, Any] = {"rows": rows, "detections": rows * DETECTIONS, "lists": SHARDS, "memory_at_start": memory()}
     seconds: dict[str, float] = {}
     result["processor_seconds"] = seconds
     listings = []
