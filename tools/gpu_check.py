@@ -86,7 +86,7 @@ def run_checks(report: Report, device: object, folder: Path, small: bool) -> Non
     report.run("torch.compile", partial(correct.compiles, device, folder / "compile"))
     report.run("device limits", partial(speed.limits, device, 512 if small else 4096))
     report.run("decoding", partial(speed.decoding, 20 if small else 500))
-    size, batch, rounds = ((320, 320), 2, 1) if small else ((800, 1088), 8, 10)
+    size, batch, rounds = ((192, 192), 1, 1) if small else ((800, 1088), 8, 10)
     for kind in ("retinanet",) if small else speed.PEERS:
         report.run(f"{kind}: detection", partial(speed.detection, kind, device, size, rounds))
         report.run(f"{kind}: training", partial(speed.training, kind, device, size, batch, rounds))

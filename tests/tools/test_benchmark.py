@@ -102,9 +102,12 @@ def test_yolox_with_onnxruntime(tmp_path: Path, shared: Path, capsys: pytest.Cap
 
 
 @pytest.mark.slow
-def test_detection_and_training(tmp_path: Path) -> None:
-    from benchmarks.timing import has_bf16
+def test_detection_and_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import detection
+    from benchmarks.timing import has_bf16, in_turn, products
 
+    monkeypatch.setattr(detection, "in_turn", lambda sides, rounds, warm_up=0: in_turn(sides, rounds, warm_up=0))
+    monkeypatch.setattr(detection, "products", lambda: products(side=128, rounds=1))
     sides = 4 if has_bf16() else 3
     size = ["--short-side", "160", "--long-side", "192"]
     for model in ("faster_rcnn", "ssd"):
