@@ -16,6 +16,7 @@ from typing import Any
 import bright
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 pytest.importorskip("fastapi")
@@ -37,6 +38,20 @@ def model(name: str = "bright", *, min_score: MinScore = 0.5, max_batch: int = 4
     """Return a model that detects bright regions, red with score .9 and green with .6."""
     predictor = predictor or bright.predictor(short_side=60)
     return Model(name, predictor, MinScores(min_score, predictor.class_names), max_batch)
+
+
+def masked_model() -> Model:
+    """A model of bright regions whose masks are ellipses in their boxes."""
+
+    class Masked(bright.BrightDetector):
+        def _one(self, image: Any) -> Any:
+            detections = super()._one(image)
+            y, x = np.mgrid[:28, :28] - 13.5
+            grid = torch.from_numpy((x**2 + y**2 < 14**2).astype(np.float32))
+            return detections.replace(mask_probabilities=grid.expand(len(detections), 28, 28).clone())
+
+    made = bright.predictor(short_side=60)
+    return model(predictor=type(made)(Masked(), made.preprocess, made.class_names, "cpu", "fp32", reference=True))
 
 
 def encoded(pixels: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:

@@ -9,9 +9,8 @@ from typing import Any
 import bright
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from serving import BINARY, JPEG, client, encoded, model, photo
+from serving import BINARY, JPEG, client, encoded, masked_model, model, photo
 
 from detkit.checkpoint.operating_points import OperatingPoint, OperatingPoints
 from detkit.structures.run_lengths import mask_array
@@ -180,20 +179,6 @@ def test_two_models() -> None:
 def test_no_objects() -> None:
     with client() as web:
         assert web.post("/v1/detect", content=encoded(np.zeros((30, 40, 3), np.uint8)), headers=BINARY).json()["detections"] == []
-
-
-def masked_model() -> Any:
-    """A model of bright regions whose masks are ellipses in their boxes."""
-
-    class Masked(bright.BrightDetector):
-        def _one(self, image: Any) -> Any:
-            detections = super()._one(image)
-            y, x = np.mgrid[:28, :28] - 13.5
-            grid = torch.from_numpy((x**2 + y**2 < 14**2).astype(np.float32))
-            return detections.replace(mask_probabilities=grid.expand(len(detections), 28, 28).clone())
-
-    made = bright.predictor(short_side=60)
-    return model(predictor=type(made)(Masked(), made.preprocess, made.class_names, "cpu", "fp32", reference=True))
 
 
 def test_masks_are_run_lengths_polygons_or_left_out() -> None:

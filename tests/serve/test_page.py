@@ -12,7 +12,7 @@ import bright
 import numpy as np
 import pytest
 from browser import NARROW, WIDE, Opened, launched, opened
-from serving import Running, encoded, model, running, until
+from serving import Running, encoded, masked_model, model, running, until
 
 from detkit.data.sources import SourceConfig, read_source
 from detkit.drawing.palette import color_of
@@ -279,3 +279,28 @@ def test_the_client_in_javascript_of_the_guide_runs(browser: Any, web: Running, 
     with page_of(browser, web) as result:
         script = f"async (bytes) => {{ const file = new Blob([new Uint8Array(bytes)]); {code} return detections.length; }}"
         assert result.page.evaluate(script, list(photo.read_bytes())) == 2
+
+
+def test_masks_are_drawn_and_saved_as_outlines(browser: Any, photo: Path, tmp_path: Path) -> None:
+    with running(masked_model()) as web, page_of(browser, web, accept_downloads=True) as result:
+        choose(result.page, photo)
+        colors = result.page.evaluate(
+            """() => {
+                const canvas = document.querySelector('canvas'), context = canvas.getContext('2d'), scale = canvas.width / 160;
+                const { data, width } = context.getImageData(0, 0, canvas.width, canvas.height);
+                const at = (x, y) => [0, 1, 2].map((channel) => data[4 * (Math.round(y * scale) * width + Math.round(x * scale)) + channel]);
+                return [at(35, 45), at(14, 66)];
+            }"""
+        )
+        inside, corner = (np.array(color) for color in colors)
+        assert np.abs(inside - (0.6 * np.array([255, 0, 0]) + 0.4 * np.array(color_of(0)))).max() < 12
+        assert np.abs(corner - [255, 0, 0]).max() < 12  # in the box, outside of the mask
+        result.page.screenshot(path=str(tmp_path / "page.png"), full_page=True)
+        coco, yolo = saved(result.page, "coco", tmp_path), saved(result.page, "yolo", tmp_path)
+        assert not result.problems
+    lines = yolo.read_text().splitlines()
+    assert [len(line.split()) > 17 for line in lines] == [True, True]
+    rows = json.loads(coco.read_text())["annotations"]
+    assert [len(row["segmentation"]) for row in rows] == [1, 1]
+    first = np.array(lines[0].split()[1:], float).reshape(-1, 2) * [160, 120]
+    assert np.abs(first - np.array(rows[0]["segmentation"][0]).reshape(-1, 2)).max() < 0.01
