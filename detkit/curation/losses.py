@@ -76,23 +76,24 @@ def _outline_losses(records: Records, holds: Holds, options: WriteOptions) -> di
         return {}
     masks = segmentations.is_mask
     polygons: Flags = segmentations.present & ~masks
+    traces = holds.masks == "none"  # run lengths are then written as polygons, in formats that have these
     losses = {}
     for kind, rows, lost, avoidable in (
         (holds.polygons, polygons, POLYGONS, POLYGONS_OR_BOXES),
-        (holds.masks, masks, MASKS, MASKS_OR_BOXES),
+        (holds.polygons if traces else holds.masks, masks, MASKS, MASKS_OR_BOXES),
     ):
         if kind == "none" or (kind == "instead" and not options.polygons):
             losses[lost if kind == "none" else avoidable] = int(rows.sum())
     if holds.polygons == "instead" and options.polygons:
-        losses |= _written_outlines(records, np.flatnonzero(polygons | (masks if holds.masks == "instead" else False)))
+        losses |= _written_outlines(records, np.flatnonzero(polygons | masks), traces)
     return losses
 
 
-def _written_outlines(records: Records, rows: Integers) -> dict[str, int]:
+def _written_outlines(records: Records, rows: Integers, traces_masks: bool) -> dict[str, int]:
     """Return how many objects have several polygons, and how many boxes are not those around the outlines that replace them."""
     pieces = moved = 0
     for row in rows.tolist():
-        polygons = polygons_of(records.segmentations, row)
+        polygons = polygons_of(records.segmentations, row, traces_masks=traces_masks)
         pieces += len(polygons) > 1
         box = bounds(np.concatenate(polygons)) if polygons else _mask_box(records.segmentations, row)
         moved += box is not None and bool(np.abs(box - records.boxes[row]).max() > _MOVED)

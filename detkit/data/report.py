@@ -49,6 +49,7 @@ class ReadIssue(Enum):
     ROTATED = "images labeled without their EXIF orientation; boxes rotated to the upright image"
     MISSING_SIZE = "images whose size the labels do not state; size read from the file"
     NO_LABEL_FILE = "images without a label file, read as images without objects"
+    NO_LABEL_MAP = "images left out because there is no label map of them"
     DUPLICATE_ANNOTATION_ID = "annotation ids that occur more than once, all annotations kept"
     DUPLICATE_IMAGE = "images listed more than once, read once"
     DUPLICATE_FILE = "images listed again under another id, all kept"

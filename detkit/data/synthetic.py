@@ -193,7 +193,7 @@ class _Sample:
             labeled = _with_outlines(targets, size, holds.masks != "none") if self.masks else targets
             records.append(ImageRecord(path, index + 1, size, labeled.replace(masks=None)))
         labeled_data = DetectionData.of(str(self.folder), CLASS_NAMES, records)
-        write_labels(labeled_data, self.folder, self.kind, split, WriteOptions(polygons=self.masks))
+        write_labels(labeled_data, self.folder, self.kind, split, WriteOptions(polygons=True) if self.masks else None)
 
 
 def _random_cutout(random: np.random.Generator) -> Cutout:

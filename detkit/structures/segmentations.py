@@ -61,14 +61,18 @@ class PolygonPoints:
 
 @dataclass(frozen=True, eq=False)
 class ParsedValues:
-    """Segmentations in COCO's form in memory, one item each; for the few that cannot stay in their file."""
+    """Segmentations in COCO's form in memory, one item each; for the few that cannot stay in their file.
+
+    A value can be a function that reads run lengths from a file of their own when they are asked for.
+    """
 
     values: tuple[Any, ...]
 
     def stored(self, start: int, length: int) -> Any:
         """See :class:`SegmentationSource`."""
         del length
-        return self.values[start]
+        value = self.values[start]
+        return value() if callable(value) else value
 
     def compacted(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[ParsedValues, NDArray[np.int64]]:
         """See :class:`SegmentationSource`."""
@@ -77,7 +81,7 @@ class ParsedValues:
 
     def are_masks(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """See :class:`SegmentationSource`."""
-        return np.array([isinstance(self.values[start], dict) for start in starts.tolist()], np.bool_)
+        return np.array([not isinstance(self.values[start], list) for start in starts.tolist()], np.bool_)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from detkit.data.readers.folders import FolderReader
 from detkit.data.readers.label_studio.reader import LabelStudioReader
 from detkit.data.readers.labelme import LabelmeReader
 from detkit.data.readers.protocol import Reader, ReadOptions, find_split, resolve_split
+from detkit.data.readers.semantic.reader import LabelMapReader
 from detkit.data.readers.tables.forms import HEADER, first_line
 from detkit.data.readers.tables.reader import CsvReader
 from detkit.data.readers.voc.reader import VocReader
@@ -26,6 +27,7 @@ BOX_READERS: tuple[Reader, ...] = (
     CreateMlReader(),
     LabelStudioReader(),
     CsvReader(),
+    LabelMapReader(),
 )
 """Readers of formats with boxes, in the order in which they are tried: shards, and a YOLO or VOC folder, may also contain JSON
 files, and an XML file is of CVAT or of VOC."""

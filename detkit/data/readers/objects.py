@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class RawObject:
         name: Its class.
         box: ``x1 y1 x2 y2``, in pixels or as fractions of the image.
         polygons: Its outlines, each ``x y x y ...`` in the same unit.
-        mask: Its run lengths in COCO's form instead of polygons.
+        mask: Its run lengths in COCO's form instead of polygons, or a function that reads them.
         is_difficult: Whether it is marked as difficult.
         is_crowd: Whether it is a group of objects.
         issue: What the report counts about it, such as a polygon that was replaced by a box.
@@ -33,7 +33,7 @@ class RawObject:
     name: str
     box: Box
     polygons: Sequence[Sequence[float]] = ()
-    mask: Mapping[str, Any] | None = None
+    mask: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None
     is_difficult: bool = False
     is_crowd: bool = False
     issue: ReadIssue | None = None

@@ -65,7 +65,7 @@ class CvatWriter:
         return node
 
     def _shape(self, targets: Any, row: int, box: list[str]) -> ElementTree.Element:
-        polygons = polygons_of(targets.segmentations, row) if self.options.polygons else []
+        polygons = polygons_of(targets.segmentations, row, traces_masks=False) if self.options.polygons else []
         mask = mask_of(targets.segmentations, row) if self.options.polygons else None
         if polygons:
             points = ";".join(f"{text(x)},{text(y)}" for x, y in point_numbers(joined(polygons)).tolist())

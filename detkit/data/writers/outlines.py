@@ -7,15 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from detkit.arrays import Floats
+from detkit.structures.run_lengths import mask_array
 
 if TYPE_CHECKING:
     from detkit.structures import Segmentations
     from detkit.structures.masks import Masks
 
 
-def polygons_of(segmentations: Segmentations | None, row: int) -> list[Floats]:
-    """Return the polygons of an object, each ``(P, 2)`` float32 with at least three points; empty if it has none."""
+def polygons_of(segmentations: Segmentations | None, row: int, *, traces_masks: bool = True) -> list[Floats]:
+    """Return the polygons of an object, each ``(P, 2)`` float32 with at least three points; empty if it has none.
+
+    Args:
+        segmentations: The outlines and run lengths of the objects.
+        row: The object.
+        traces_masks: Whether run lengths become the polygons that enclose exactly their pixels; otherwise they are left out.
+    """
     value = None if segmentations is None else segmentations.stored(row)
+    if isinstance(value, dict) and traces_masks:
+        from detkit.data.writers.mask_polygons import mask_polygons
+
+        return mask_polygons(mask_array(value), max_error=0)
     parts = value if isinstance(value, list) else []
     return [np.asarray(part, np.float32).reshape(-1, 2) for part in parts if len(part) >= 6 and len(part) % 2 == 0]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 from detkit.data.readers.assemble import assemble
 from detkit.data.readers.class_lists import class_names, label_map
 from detkit.data.readers.locations import plain_path
+from detkit.data.readers.mask_images import ImageMask
 from detkit.data.readers.objects import RawEntry, RawObject, raw_labels
 from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.readers.text import read_xml
@@ -64,7 +66,8 @@ class VocReader:
             if not folders or folder.name == split:
                 images = ImageIndex.of(folder, options.images)
                 roots.append(images.folder)
-                entries += _entries(annotations, _listed(folder, None if folders else split, annotations, images), images, report)
+                listed = _listed(folder, None if folders else split, annotations, images)
+                entries += [_numbered(entry, folder) for entry in _entries(annotations, listed, images, report)]
         classes = class_names(names, label_maps(path), report, label_map)
         records = assemble(raw_labels([_raw_entry(entry) for entry in entries], classes, report), options.check)
         ids = tuple(range(1, len(classes) + 1))
@@ -169,11 +172,12 @@ def _size(root: ElementTree.Element) -> Size | None:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One image of a split; ``annotation`` is None if it has no XML file."""
+    """One image of a split; ``annotation`` is None if it has no XML file, and ``masks`` if it has no image of its objects' numbers."""
 
     stem: str
     image: str
     annotation: _Annotation | None
+    masks: Path | None = None
 
 
 def _annotations(folder: Path) -> dict[str, _Annotation]:
@@ -206,9 +210,20 @@ def _entries(annotations: dict[str, _Annotation], listed: list[str] | None, imag
     return entries
 
 
+def _numbered(entry: _Entry, folder: Path) -> _Entry:
+    """Return an image with the file of its objects' numbers, if there is one."""
+    file = folder / "SegmentationObject" / f"{entry.stem}.png"
+    return replace(entry, masks=file) if file.is_file() else entry
+
+
 def _raw_entry(entry: _Entry) -> RawEntry:
     """Return an image for the table of labels; its name in the report is that of its XML file."""
     annotation = entry.annotation or _Annotation("", None, ())
-    return RawEntry(
-        f"{entry.stem}.xml", entry.stem, entry.image, annotation.size, annotation.objects, is_labeled=entry.annotation is not None
-    )
+    objects = annotation.objects if entry.masks is None else _with_masks(annotation.objects, entry.masks)
+    return RawEntry(f"{entry.stem}.xml", entry.stem, entry.image, annotation.size, objects, is_labeled=entry.annotation is not None)
+
+
+def _with_masks(objects: Sequence[RawObject], file: Path) -> tuple[RawObject, ...]:
+    """Return objects with the pixels of their numbers in VOC's ``SegmentationObject``, in which the first object of the XML file is 1."""
+    masks = (ImageMask(str(file), number) for number in range(1, len(objects) + 1))
+    return tuple(item if item.polygons else replace(item, mask=mask) for item, mask in zip(objects, masks, strict=True))

@@ -1,0 +1,1 @@
+"""Folders of label maps: images whose pixels are the numbers of classes."""
