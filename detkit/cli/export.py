@@ -12,8 +12,9 @@ whose detections differ by more than rounding is not written.
 
 In int8 the layers run in whole numbers, on processors with VNNI, AMX or ARM's dot products about twice as fast. The ranges of values are
 measured on --calibration-images. The last layers stay in fp32, and so do those that lose too much; they are listed. With --data, the AP of
-the detector and of the file are printed, and a file that loses more than .01 in int8 (.005 in fp16, .001 in fp32) is not written. Nor is an
-int8 file that is slower than fp32 on this processor. --accept writes them all the same.
+the detector and of the file are printed, and a file that loses more than .01 in int8 (.005 in fp16, .001 in fp32) is not written; in int8,
+the AP then decides instead of the detections. Nor is an int8 file written that is slower than fp32 on this processor. --accept writes them
+all the same.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,6 +37,7 @@ from detkit.export import EXPORTERS
 from detkit.machine import processor
 
 if TYPE_CHECKING:
+    from detkit.data import DetectionData
     from detkit.export import Agreement, ExportSettings
     from detkit.inference import Predictor
     from detkit.inference.runtime import FileRuntime
@@ -169,25 +171,43 @@ def _settings(options: ExportOptions, model: str | Path, predictor: Predictor) -
         size=options.size,
         accept=options.accept,
         calibration=images_or_sample(options.calibration_images) if options.calibration_images else (),
-        verify=None if options.data is None else partial(_check_accuracy, options, model, predictor),
+        verify=None if options.data is None else _Accuracy(options, model, predictor),
     )
 
 
-def _check_accuracy(options: ExportOptions, model: str | Path, predictor: Predictor, exported: FileRuntime) -> None:
-    """Print the AP of the detector and of its file, and raise if it falls too much."""
-    from detkit.experiment.evaluation_run import labeled_data, run_evaluator
-    from detkit.inference import Predictor
+@dataclass
+class _Accuracy:
+    """Prints the AP of the detector and of each file that is tried, and raises if it falls too much."""
 
-    data = labeled_data(model, options.data, images=options.images, split=options.split)
-    predictors = predictor, Predictor.over(exported, proposer=predictor.proposer)
-    before, after = (run_evaluator(one, data).numbers().ap for one in predictors)
-    print(f"AP on {data.name}, {count(len(data.records), 'image')}: {before:.4f} before, {after:.4f} after")
-    limit = AP_LIMITS[options.precision]
-    if before - after > limit and not options.accept:
-        raise ValueError(
-            f"{options.output}: not written: AP falls by {before - after:.4f}, expected at most {limit:g} in {options.precision}; "
-            "export in another precision, or write the file all the same with --accept"
-        )
+    options: ExportOptions
+    model: str | Path
+    predictor: Predictor
+
+    def __call__(self, exported: FileRuntime) -> None:
+        from detkit.experiment.evaluation_run import run_evaluator
+        from detkit.inference import Predictor
+
+        options, predictor = self.options, Predictor.over(exported, proposer=self.predictor.proposer)
+        before, after = self._before, run_evaluator(predictor, self._data).numbers().ap
+        print(f"AP on {self._data.name}, {count(len(self._data.records), 'image')}: {before:.4f} before, {after:.4f} after")
+        limit = AP_LIMITS[options.precision]
+        if before - after > limit and not options.accept:
+            raise ValueError(
+                f"{options.output}: not written: AP falls by {before - after:.4f}, expected at most {limit:g} in {options.precision}; "
+                "export in another precision, or write the file all the same with --accept"
+            )
+
+    @cached_property
+    def _data(self) -> DetectionData:
+        from detkit.experiment.evaluation_run import labeled_data
+
+        return labeled_data(self.model, self.options.data, images=self.options.images, split=self.options.split)
+
+    @cached_property
+    def _before(self) -> float:
+        from detkit.experiment.evaluation_run import run_evaluator
+
+        return float(run_evaluator(self.predictor, self._data).numbers().ap)
 
 
 def _report(options: ExportOptions, agreement: Agreement) -> None:

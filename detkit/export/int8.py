@@ -10,6 +10,7 @@ from typing import Any
 from detkit.export.agreement import Agreement, compare
 from detkit.export.quantize import quantize, sensitive_layers
 from detkit.export.rounding import Feeds
+from detkit.export.settings import ExportSettings
 from detkit.inference.choice.measure import milliseconds
 from detkit.inference.exported.onnx import OnnxRuntime
 from detkit.inference.exported.runtime import ExportedRuntime
@@ -24,27 +25,34 @@ _COMPARED = 2
 """Images on which layers are compared."""
 
 
-def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], calibration: Sequence[ImageLike]) -> Agreement:
-    """Replace a float32 file by one in int8, whose most sensitive layers stay in float32 until its detections agree.
+def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], settings: ExportSettings) -> Agreement:
+    """Replace a float32 file by one in int8, whose most sensitive layers stay in float32 until it is as good as the detector.
+
+    If the settings verify files on labels, they decide; otherwise the detections must agree. In a crowd, detections with low scores change
+    places long before the average precision falls.
 
     Args:
         path: The file; its metadata already states int8.
         predictor: The detector.
         images: Images on which the detections are compared.
-        calibration: Images on which the ranges of values are measured.
+        settings: Their images for calibration and their verification.
 
     Returns:
         The agreement of the last attempt, with the layers in float32 and the speed.
+
+    Raises:
+        ValueError: If the verification refuses all attempts.
     """
     source = path.with_name(f"{path.name}.float")
     path.rename(source)
     try:
-        batches = _CalibrationBatches(source, predictor, calibration)
+        batches = _CalibrationBatches(source, predictor, settings.calibration)
         sensitive: tuple[str, ...] = ()
-        for _ in range(ROUNDS):
+        for attempt in range(ROUNDS):
             layers = quantize(source, path, batches, sensitive)
-            agreement = replace(compare(predictor, OnnxRuntime.open(path), images), kept=layers.kept)
-            if agreement.holds:
+            runtime = OnnxRuntime.open(path)
+            agreement = replace(compare(predictor, runtime, images), kept=layers.kept)
+            if _is_good(agreement, runtime, settings, is_last=attempt == ROUNDS - 1):
                 break
             count = max(1, round(_STEP * len(layers.layers)))
             sensitive += sensitive_layers(source, path, batches[:_COMPARED], layers, count)
@@ -52,6 +60,19 @@ def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], ca
         return replace(agreement, speedup=speedup(runtimes, batches[0]))
     finally:
         source.unlink(missing_ok=True)
+
+
+def _is_good(agreement: Agreement, runtime: OnnxRuntime, settings: ExportSettings, is_last: bool) -> bool:
+    """Return whether a file needs no more layers in float32, or raise the error of the last one's verification."""
+    if settings.verify is None:
+        return agreement.holds
+    try:
+        settings.verify(runtime)
+    except ValueError:
+        if is_last:
+            raise
+        return False
+    return True
 
 
 def speedup(runtimes: Sequence[ExportedRuntime], feeds: Feeds) -> float:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.export import AP_LIMITS
 from detkit.cli.main import main
 from detkit.data import make_sample, read_source
-from detkit.export import ExportSettings, export_onnx
+from detkit.export import Agreement, ExportSettings, export_onnx, int8
+from detkit.export.agreement import TOLERANCES
 from detkit.export.half import inner_layers
-from detkit.export.quantize import Batches, _prune, quantize, sensitive_layers
+from detkit.export.quantize import Batches, Layers, _prune, quantize, sensitive_layers
 from detkit.inference import load_exported
 from detkit.machine import has_int8_products
 
@@ -144,6 +146,60 @@ def test_a_slower_file_is_refused(shown: list[NDArray[np.uint8]], tmp_path: Path
     with pytest.raises(ValueError, match=r"m\.onnx: not written: on this processor \(.*\), int8 takes 2\.00 times as long as fp32"):
         export_onnx(predictor_of("yolov1"), tmp_path / "m.onnx", shown, ExportSettings(precision="int8", calibration=shown))
     assert not list(tmp_path.iterdir())
+
+
+class Attempts:
+    """Stands for all that an attempt does: attempt ``n`` keeps ``n`` layers in float32, and agrees from a certain one on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, agrees_from: int) -> None:
+        self.count, self.agrees_from = 0, agrees_from
+        for name in ("quantize", "compare", "sensitive_layers", "speedup", "OnnxRuntime", "_CalibrationBatches"):
+            monkeypatch.setattr(int8, name, getattr(self, name, MagicMock()))
+
+    def quantize(self, *arguments: Any) -> Layers:
+        self.count += 1
+        return Layers((), ("a", "b"), ("kept",) * (self.count - 1))
+
+    def compare(self, *arguments: Any) -> Agreement:
+        return Agreement(1, 0.0, 0.0, 100, 100 if self.count >= self.agrees_from else 0, TOLERANCES["int8"])
+
+    def sensitive_layers(self, *arguments: Any) -> tuple[str, ...]:
+        return ("a",)
+
+    def speedup(self, *arguments: Any) -> float:
+        return 2.0
+
+    def verify(self, runtime: Any) -> None:
+        if self.count < 3:
+            raise ValueError(f"AP falls in attempt {self.count}")
+
+
+def settings_with(verify: Any) -> ExportSettings:
+    return ExportSettings(precision="int8", calibration=["a.jpg"], verify=verify)
+
+
+def test_layers_are_kept_until_the_detections_agree_or_the_labels_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.onnx"
+    path.touch()
+    Attempts(monkeypatch, 2)
+    assert int8.write_int8(path, MagicMock(), [], settings_with(None)).kept == ("kept",)
+    path.touch()
+    attempts = Attempts(monkeypatch, 100)
+    agreement = int8.write_int8(path, MagicMock(), [], settings_with(attempts.verify))
+    assert agreement.kept == ("kept", "kept"), "the third attempt is good enough on labels"
+    assert not agreement.holds
+    exporter.check_agreement(agreement, path, settings_with(attempts.verify))
+    with pytest.raises(ValueError, match="its outputs differ"):
+        exporter.check_agreement(agreement, path, settings_with(None))
+
+
+def test_a_file_that_is_bad_on_labels_is_refused_even_if_it_agrees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.onnx"
+    path.touch()
+    attempts = Attempts(monkeypatch, 1)
+    monkeypatch.setattr(int8, "ROUNDS", 2)
+    with pytest.raises(ValueError, match="AP falls in attempt 2"):
+        int8.write_int8(path, MagicMock(), [], settings_with(attempts.verify))
 
 
 def test_calibration_images_are_for_int8_only() -> None:
