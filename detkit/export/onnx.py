@@ -66,13 +66,13 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         _write(predictor, graph, settings, temporary)
         plain = predictor.without_operating_points()
         if settings.precision == "int8":
-            agreement = write_int8(temporary, plain, images, settings.calibration)
+            agreement = write_int8(temporary, plain, images, settings)
         else:
             agreement = compare(plain, OnnxRuntime.open(temporary), images)
         check_agreement(agreement, path, settings)
         if settings.for_opencv:
             check_in_opencv(temporary, plain, images)
-        if settings.verify is not None:
+        if settings.verify is not None and settings.precision != "int8":
             settings.verify(OnnxRuntime.open(temporary))
     return agreement
 
@@ -91,7 +91,7 @@ def _write(predictor: Predictor, graph: Graph, settings: ExportSettings, path: P
 
 
 def check_agreement(agreement: Agreement, path: Path, settings: ExportSettings) -> None:
-    """Check that a file agrees with its detector, unless the user accepts any differences.
+    """Check that a file agrees with its detector, unless the user accepts any differences, or labels verify a file in int8.
 
     Raises:
         ValueError: If it does not.
@@ -103,7 +103,7 @@ def check_agreement(agreement: Agreement, path: Path, settings: ExportSettings) 
             f"{path}: not written: on this processor ({processor()}), int8 takes {1 / agreement.speedup:.2f} times as long as fp32; "
             "export in fp32, or write the file for another processor with --accept"
         )
-    if not agreement.holds:
+    if not agreement.holds and (settings.precision != "int8" or settings.verify is None):
         raise ValueError(
             f"{path}: not written: its outputs differ from those of the detector: {agreement}; --accept writes it all the same"
         )
