@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from detkit.checkpoint.atomic import finite, write_json, write_text
-from detkit.comparison.detections import Table, read_detections
+from detkit.comparison.detections import Table, read_detections, read_masks
 from detkit.comparison.plan import Unit
+from detkit.evaluation.mask_runs import Runs
 from detkit.json_text import parse_json
 from detkit.training.folder import RunFolder
 from detkit.training.loggers.metrics_file import read_rows
@@ -109,6 +110,10 @@ class ComparisonFolder:
     def table(self, unit: Unit, part: str) -> Table:
         """Return the detections of a unit on ``val`` or ``test``."""
         return read_detections(self.detections(unit, part))
+
+    def masks(self, unit: Unit, part: str) -> list[Runs] | None:
+        """Return the masks of these detections, in the same order; None for a detector without masks."""
+        return read_masks(self.detections(unit, part))
 
     def rung(self, unit: Unit) -> Path:
         """Return the file that says at which fraction of a training it pauses, and how good it was there."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from detkit.comparison.folder import ComparisonFolder, read_json
 from detkit.comparison.fractions import learning_curve
+from detkit.comparison.masks import MaskJudge
 from detkit.comparison.plan import Entry, Plan, Unit
 from detkit.comparison.session import Session
 from detkit.comparison.statistics import METRICS, RESAMPLES, Estimate, Samples, difference, estimate, image_weights, known_mean, samples
@@ -56,12 +57,13 @@ def judge(session: Session, resamples: int = RESAMPLES, progress: Callable[[str]
     """
     truth, val = ground_truth(session), ground_truth(session, "val")
     weights = image_weights(len(truth.image_ids), resamples)
-    judged: list[Judged] = []
+    judged, masks = list[Judged](), MaskJudge(session)
     for entry in session.plan.entries:
         runs, found = [], []
         for unit in _evaluated(session, entry, 1.0):
             progress(unit.name)
-            runs.append(run_facts(session.folder, unit, truth, val))
+            segm = masks.numbers(session.folder.table(unit, "test"), session.folder.masks(unit, "test"))
+            runs.append({**run_facts(session.folder, unit, truth, val), **({} if segm is None else {"test_masks": segm})})
             found.append(samples(truth, session.folder.table(unit, "test"), weights))
         if runs:
             judged.append(Judged(entry, tuple(runs), tuple(found)))
@@ -156,6 +158,8 @@ def latencies(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:
 def _entry_row(one: Judged, latency: Mapping[str, Any] | None) -> dict[str, Any]:
     entry = one.entry
     means = {name: _mean([run["test"][name] for run in one.runs]) for name in one.runs[0]["test"]}
+    of_masks = [run["test_masks"]["values"] for run in one.runs if "test_masks" in run]
+    masks = {name: _mean([values[name] for values in of_masks]) for name in of_masks[0]} if len(of_masks) == len(one.runs) else None
     return {
         "name": entry.name,
         "slug": entry.slug,
@@ -164,6 +168,7 @@ def _entry_row(one: Judged, latency: Mapping[str, Any] | None) -> dict[str, Any]
         "kind": entry.kind,
         "trials": entry.trials,
         "test": means,
+        "test_masks": masks,
         "estimates": {name: value.to_dict() for name, value in one.estimates().items()},
         "val": _mean([(run["val"] or {}).get("AP") for run in one.runs]),
         "latency": None if latency is None else dict(latency),

@@ -146,6 +146,11 @@ def known_mean(values: Iterable[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+def has_masks(results: Mapping[str, Any]) -> bool:
+    """Return whether all entries of ``compare.json`` have the metrics of masks."""
+    return bool(results["entries"]) and all(row.get("test_masks") is not None for row in results["entries"])
+
+
 def ranked(entries: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
     """Return the entries of ``compare.json`` with their positions, highest AP first; those without an AP are last."""
 

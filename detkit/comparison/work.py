@@ -135,7 +135,8 @@ def results_task(task: EvaluationTask) -> None:
 
     data, folder = read_source(task.parts["test"]), Path(task.output)
     folder.mkdir(parents=True, exist_ok=True)
-    write_detections(folder / "test.npz", Evaluator(data, data.class_names).read_results(task.model))
+    evaluator = Evaluator(data, data.class_names)
+    write_detections(folder / "test.npz", evaluator.read_results(task.model), evaluator.read_masks(task.model))
     write_json(folder / "evaluation.json", {"model": Path(task.model).name})
 
 
@@ -159,7 +160,8 @@ def evaluation_task(task: EvaluationTask) -> None:
         evaluator = run_evaluator(predictor, data)
         seconds[name] = round((time.perf_counter() - start) / len(data), 6)
         left_out |= evaluator.left_out
-        write_detections(folder / f"{name}.npz", evaluator.table())
+        masks = [row["segmentation"] for row in evaluator.mask_rows()] if evaluator.has_masks else None
+        write_detections(folder / f"{name}.npz", evaluator.table(), masks)
         _log.info("%s: %d images, %.0f ms each", data.name, len(data), 1000 * seconds[name])
     facts = {"precision": predictor.precision, "device": str(predictor.device), "seconds_per_image": seconds, "left_out": left_out}
     write_json(folder / "evaluation.json", {"model": Path(task.model).name, **facts, **machine_facts()})

@@ -26,8 +26,9 @@ from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.mask_runs import Runs, image_runs
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import columns
+from detkit.evaluation.segm import has_segmentations, mask_rows
 from detkit.evaluation.voc import Rule, voc_numbers
-from detkit.structures import Detections
+from detkit.structures import Detections, Size
 
 LEFT_OUT = "detections of classes that the data does not have"
 
@@ -54,7 +55,9 @@ class Evaluator:
         self._category_of = np.full(len(class_names), -1, np.int64)
         for label in self._labels:
             self._category_of[label] = self.data.category_ids[label]
-        self._sizes = dict(zip(data.records.image_ids, map(tuple, data.records.sizes.tolist()), strict=True))
+        self._sizes: dict[ImageId, Size] = {
+            image_id: (height, width) for image_id, (height, width) in zip(data.records.image_ids, data.records.sizes.tolist(), strict=True)
+        }
         self._rows: dict[ImageId, Floats] = {}
         self._masks: dict[ImageId, list[Runs]] = {}
         self._others: dict[ImageId, Counter[str]] = {}
@@ -229,10 +232,27 @@ class Evaluator:
             ValueError: If the file does not contain results, or they do not belong to this data.
         """
         number_of = {self._result_id(image_id): number for image_id, number in self._numbers.items()}
-        rows = read_results(path, replace(self.ground_truth, image_ids=tuple(number_of)))
+        rows = read_results(path, self._named_truth)
         images, categories, boxes, scores = columns(rows)
         numbers = np.array([number_of[image_id] for image_id in images.tolist()], np.int64)
         return np.column_stack([numbers, boxes, scores, categories])
+
+    def read_masks(self, path: str | Path) -> list[Runs] | None:
+        """Read the masks of a COCO results file for this data, in the order of :meth:`read_results`; None if it has none.
+
+        Raises:
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the file does not contain results, or they do not belong to this data.
+        """
+        rows, truth = read_results(path, self._named_truth), self._named_truth
+        return [row["segmentation"] for row in mask_rows(rows, truth, str(path))] if has_segmentations(rows) else None
+
+    @property
+    def _named_truth(self) -> GroundTruth:
+        """The ground truth with the image ids of results files, and with the sizes of the images."""
+        sizes = {self._result_id(image_id): size for image_id, size in self._sizes.items()}
+        ids = tuple(self._result_id(image_id) for image_id in self._numbers)
+        return replace(self.ground_truth, image_ids=ids, sizes=sizes)
 
     def _result_id(self, image_id: ImageId) -> int:
         """Return the id of the image in results files."""

@@ -17,12 +17,13 @@ from detkit.comparison.plan import Plan, Protocol
 from detkit.comparison.things import build_plan
 from detkit.comparison.work import EvaluationTask, TrainTask, results_task
 from detkit.config import Config
+from detkit.evaluation.mask_runs import box_runs
 
 CLASSES = ("cell", "Zelle β")
 
 
-def write_data(folder: Path, images: int = 12, splits: tuple[str, ...] = ()) -> Path:
-    """COCO files with one box of each class in every image; with splits, one file each."""
+def write_data(folder: Path, images: int = 12, splits: tuple[str, ...] = (), masks: bool = False) -> Path:
+    """COCO files with one box of each class in every image; with splits, one file each; with masks, three quarters of each box are one."""
     random = np.random.default_rng(0)
     for number, split in enumerate(splits or ("",)):
         rows, boxes = [], []
@@ -34,9 +35,9 @@ def write_data(folder: Path, images: int = 12, splits: tuple[str, ...] = ()) -> 
             rows.append({"id": image_id, "file_name": name, "height": 64, "width": 96})
             for category in (1, 2):
                 box = [float(v) for v in (5 + 40 * (category - 1), 5 + index % 7, 30, 40)]
-                boxes.append(
-                    {"id": len(boxes) + 1, "image_id": image_id, "category_id": category, "bbox": box, "area": 1200.0, "iscrowd": 0}
-                )
+                row = {"id": len(boxes) + 1, "image_id": image_id, "category_id": category, "bbox": box, "area": 1200.0, "iscrowd": 0}
+                x, y, right, bottom = box[0], box[1], box[0] + 30, box[1] + 30
+                boxes.append({**row, **({"segmentation": [[x, y, right, y, right, bottom, x, bottom]]} if masks else {})})
         content = {"images": rows, "annotations": boxes, "categories": [{"id": n, "name": name} for n, name in enumerate(CLASSES, 1)]}
         path = folder / ("annotations" if split else "") / (f"instances_{split}.json" if split else "instances.json")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,11 +57,13 @@ class FakeProcess:
         quality: Shift of the boxes in pixels, by the beginning of the name of a unit.
         fails: Names of units whose training fails.
         log: What was started, in order.
+        masks: Whether the detections have masks, which fill their boxes.
     """
 
     quality: ClassVar[dict[str, float]] = {}
     fails: ClassVar[tuple[str, ...]] = ()
     log: ClassVar[list[tuple[str, str]]] = []
+    masks: ClassVar[bool] = False
 
     def __init__(self, task: Config, output: Path) -> None:
         self.task, self.output = task, output
@@ -121,13 +124,14 @@ class FakeProcess:
         for part, source in task.parts.items():
             data = read_source(source)
             numbers = image_numbers(data)
-            rows = []
+            rows, masks = [], []
             for record in data.records:
                 for box, label in zip(record.targets.boxes.tolist(), record.targets.labels.tolist(), strict=True):
                     x = box[0] + self.shift(name) * random.uniform(0.5, 1.5)
                     sides = box[2] - box[0], box[3] - box[1]
                     rows.append([numbers[record.image_id], x, box[1], *sides, random.uniform(0.5, 1), data.category_ids[label]])
-            write_detections(folder / f"{part}.npz", np.array(rows, np.float64).reshape(-1, 7))
+                    masks.append(box_runs((x, box[1], *sides), record.size))
+            write_detections(folder / f"{part}.npz", np.array(rows, np.float64).reshape(-1, 7), masks if self.masks else None)
         (folder / "evaluation.json").write_text(json.dumps({"precision": "fp32"}), "utf-8")
 
 

@@ -12,13 +12,18 @@ import pytest
 from comparison_fakes import folder_in, fresh, plan_for, write_data
 
 from detkit.checkpoint.atomic import finite
+from detkit.comparison.detections import read_detections, read_masks, write_detections
+from detkit.comparison.folder import ComparisonFolder
 from detkit.comparison.results import judge, training_command
 from detkit.comparison.session import Session, read_plan
 from detkit.comparison.statistics import Sample, difference, estimate, image_weights, samples
+from detkit.data import SourceConfig, read_source
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.coco_curves import curves
 from detkit.evaluation.compare import differences
+from detkit.evaluation.evaluator import Evaluator
 from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.mask_runs import box_runs
 from detkit.evaluation.synthetic import synthetic_coco
 
 
@@ -122,3 +127,44 @@ def test_the_winners_command_has_everything_that_made_it_win(tmp_path: Path) -> 
         "model.backbone.frozen_stages=0 augmentation.preset=flip optimizer.lr=0.01"
     )
     assert training_command(plan, None) == ""
+
+
+def test_masks_have_columns_where_all_detectors_have_them(tmp_path: Path) -> None:
+    from detkit.cli.compare.text import results_text
+    from detkit.comparison.pages.charts import results_table
+
+    plan = plan_for(write_data(tmp_path / "data", images=20, masks=True), seeds=2)
+    found = {}
+    for masks in (True, False):
+        session = Session.open(plan, ComparisonFolder(tmp_path / str(masks)))
+        session.run(fresh(quality={"ssd": 4.0, "detr": 0.0}, masks=masks))
+        found[masks] = judge(session, resamples=20)
+        session.write(found[masks])
+    ssd, detr = found[True]["entries"]
+    assert detr["test_masks"]["AP"] == pytest.approx(0.6)  # three quarters of the pixels are right: at 6 of 10 thresholds
+    assert ssd["test_masks"]["AP"] < detr["test_masks"]["AP"]
+    assert detr["test"]["AP"] == pytest.approx(1)
+    assert detr["runs"][0]["test_masks"]["classes"][1]["name"] == "Zelle β"
+    assert "mask AP50" in results_text(found[True])
+    assert "mask AP50" in results_table(finite(found[True]))
+    assert found[False]["entries"][0]["test_masks"] is None
+    assert "mask AP" not in results_text(found[False])
+    assert "mask AP" not in results_table(finite(found[False]))
+
+
+def test_masks_of_results_files_and_their_round_trip(tmp_path: Path) -> None:
+    masks = [box_runs((1, 2, 3 + row, 4), (64, 96)) for row in range(5)]
+    table = np.array([[1, 1, 2, 3 + row, 4, 0.5, 1] for row in range(5)], np.float64)
+    write_detections(tmp_path / "some.npz", table, masks)
+    assert read_masks(tmp_path / "some.npz") == masks
+    write_detections(tmp_path / "none.npz", table[:0], [])
+    assert read_masks(tmp_path / "none.npz") == []
+    write_detections(tmp_path / "boxes.npz", table)
+    assert read_masks(tmp_path / "boxes.npz") is None
+    assert np.array_equal(read_detections(tmp_path / "some.npz"), table)
+    data = read_source(SourceConfig(path=str(write_data(tmp_path / "data", images=2, masks=True) / "instances.json")))
+    rows = [{"image_id": 1 + row % 2, "category_id": 1, "score": 0.5, "segmentation": mask} for row, mask in enumerate(masks)]
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    evaluator = Evaluator(data, data.class_names)
+    assert evaluator.read_masks(tmp_path / "results.json") == masks
+    assert evaluator.read_results(tmp_path / "results.json")[:, 1:5].tolist() == table[:, 1:5].tolist()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.report import count, shown, table
 from detkit.comparison.plan import Entry, Plan, price, start_of, units
-from detkit.comparison.statistics import known_mean, ranked
+from detkit.comparison.statistics import has_masks, known_mean, ranked
 
 if TYPE_CHECKING:
     from detkit.comparison.splits import Parts
@@ -61,9 +61,11 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
 
 def results_text(results: dict[str, Any]) -> str:
     """Return the results as a table, best first, and the advice."""
-    numbers = ("test AP", "AP50", "AP75", "val AP", "core-minutes", "steps", "images", "ms", "runs")
-    header = ("name", "test AP", "95 %", "AP50", "AP75", "val AP", "core-minutes", "steps", "images", "ms", "runs")
-    lines = [table([_result_row(row) for _, row in ranked(results["entries"])], header, set(numbers))]
+    masks = has_masks(results)
+    own = ("mask AP", "mask AP50") if masks else ()
+    header = ("name", "test AP", "95 %", "AP50", "AP75", *own, "val AP", "core-minutes", "steps", "images", "ms", "runs")
+    rows = [_result_row(row, masks) for _, row in ranked(results["entries"])]
+    lines = [table(rows, header, set(header) - {"name", "95 %"})]
     lines.append(
         f"on {count(results['images'], 'test image')} with {count(results['boxes'], 'object')}; means of the runs; the interval of AP is "
         f"over images ({results['resamples']:,} bootstrap resamples) and seeds; ms: median time of an image"
@@ -79,12 +81,13 @@ def results_text(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _result_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _result_row(row: Mapping[str, Any], masks: bool) -> tuple[str, ...]:
     estimate, runs = row["estimates"]["AP"], row["runs"]
     minutes, steps, images = (_mean_of(runs, name, digits) for name, digits in (("core_minutes", 1), ("steps", 0), ("images_seen", 0)))
     latency = "-" if row["latency"] is None else f"{1000 * row['latency']['median']:.0f}"
     interval = f"{shown(estimate['low'])} to {shown(estimate['high'])}"
-    numbers = (shown(row["test"][name]) for name in ("AP50", "AP75"))
+    numbers = [shown(row["test"][name]) for name in ("AP50", "AP75")]
+    numbers += [shown(row["test_masks"][name]) for name in ("AP", "AP50")] if masks else []
     return (row["name"], shown(estimate["mean"]), interval, *numbers, shown(row["val"]), minutes, steps, images, latency, str(len(runs)))
 
 

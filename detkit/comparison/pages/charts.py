@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from detkit.comparison.statistics import known_mean, ranked
+from detkit.comparison.statistics import has_masks, known_mean, ranked
 from detkit.report.bars import Bar, Cell, bars, heat_map
 from detkit.report.markup import DASH, Content, Html, join
 from detkit.report.parts import Column, figure, number, paragraph, table, with_interval
@@ -34,12 +34,17 @@ def results_table(results: Results) -> Html:
         Column("images", True, "training images seen, repeats included"),
         Column("runs", True),
     ]
-    return table(columns, [_result_row(index, row) for index, row in ranked(results["entries"])], identifier="results")
+    if has_masks(results):
+        columns[5:5] = [Column("mask AP", True, "test AP of masks (segm), mean over the seeds"), Column("mask AP50", True)]
+    rows = [_result_row(index, row, has_masks(results)) for index, row in ranked(results["entries"])]
+    return table(columns, rows, identifier="results")
 
 
-def _result_row(index: int, row: Results) -> list[Content]:
+def _result_row(index: int, row: Results, masks: bool) -> list[Content]:
     place, runs, latency = f"results/entries/{index}", row["runs"], row["latency"]
     metrics = [_estimate(row["estimates"][name], f"{place}/estimates/{name}") for name in ("AP", "AP50", "AP75")]
+    if masks:
+        metrics += [number(row["test_masks"][name], key=f"{place}/test_masks/{name}") for name in ("AP", "AP50")]
     cost = [_mean_of(runs, name, digits) for name, digits in (("core_minutes", 1), ("steps", 0), ("images_seen", 0))]
     time: Content = DASH if latency is None else number(1000 * latency["median"], 0)
     if latency is not None and latency.get("earlier"):
