@@ -35,11 +35,13 @@ class Graph(nn.Module):
         kind: Kind of the outputs.
         rules: How detections are selected from the outputs, or were.
         levels: Number of locations of each level, of a graph that does not return it.
+        mask_side: Cells of a side of each mask; None: it returns no masks.
     """
 
     kind: ClassVar[OutputKind]
     rules: PostprocessConfig
     levels: tuple[int, ...] | None = None
+    mask_side: int | None = None
 
     def __init__(self, detector: Detector, *, fold: bool = True) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from detkit.export.classifier_graph import ClassScores
 from detkit.export.graph import Graph, OneStageDetections, OneStageLocations
-from detkit.export.region_graph import FasterRCNNDetections, FastRCNNDetections
+from detkit.export.region_graph import FasterRCNNDetections, FastRCNNDetections, MaskRCNNDetections
 from detkit.export.select import unsupported
 from detkit.export.warped_graph import RCNNDetections
 from detkit.inference.exported.metadata import OutputKind
@@ -15,11 +15,13 @@ from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.fast_rcnn import FastRCNN
 from detkit.models.faster_rcnn import FasterRCNN
+from detkit.models.mask_rcnn import MaskRCNN
 from detkit.models.one_stage import OneStage
 from detkit.models.rcnn import RCNN
 
 GRAPHS: tuple[tuple[type[Detector], tuple[type[Graph], ...]], ...] = (
     (OneStage, (OneStageDetections, OneStageLocations)),
+    (MaskRCNN, (MaskRCNNDetections,)),
     (FasterRCNN, (FasterRCNNDetections,)),
     (Classifier, (ClassScores,)),
     (RCNN, (RCNNDetections,)),

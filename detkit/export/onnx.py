@@ -151,6 +151,7 @@ def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) ->
         pad_multiple=detector.pad_multiple,
         input_size=detector.input_size,
         levels=graph.levels,
+        mask_side=graph.mask_side,
         batch_size=settings.batch_size,
         precision=settings.precision,
         min_score=settings.min_score,

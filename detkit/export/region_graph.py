@@ -16,10 +16,11 @@ from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import MIN_SIZE
 from detkit.heads.region.pooling import pool_regions
 from detkit.inference.exported.metadata import OutputKind
-from detkit.inference.exported.outputs import IMAGES, PROPOSAL_COUNTS, PROPOSALS, SIZES
+from detkit.inference.exported.outputs import IMAGES, MASKS, PROPOSAL_COUNTS, PROPOSALS, SIZES
 from detkit.models.detector import Detector
 from detkit.models.fast_rcnn import FastRCNN
 from detkit.models.faster_rcnn import FasterRCNN
+from detkit.models.mask_rcnn import MaskRCNN
 from detkit.ops.coder import decode
 
 
@@ -83,12 +84,49 @@ class FasterRCNNDetections(RegionDetections):
                 with the detector's ``mean`` to multiples of ``pad_multiple``.
             sizes: ``(B, 2)`` height and width of each image before padding.
         """
+        return self.detected(images, sizes)[0]
+
+    def detected(self, images: Tensor, sizes: Tensor) -> tuple[tuple[Tensor, ...], Sequence[Tensor]]:
+        """Return the detections, and the maps that regions are pooled from; arguments as in :meth:`forward`."""
         batch, rpn = self.batch(images), self.detector.rpn
         logits, deltas, *maps = self.detector.raw(batch)
         proposals = propose(rpn, logits, deltas, rpn.anchors_for(maps, batch), sizes)
         # Small images have far fewer proposals than the limit, and the second stage takes most of the time.
         boxes = proposals.boxes[:, : proposals.counts.max().clamp(min=1)]
-        return self.classified(self.pooled(maps, boxes), boxes, proposals.counts, sizes)
+        return self.classified(self.pooled(maps, boxes), boxes, proposals.counts, sizes), maps
+
+
+class MaskRCNNDetections(FasterRCNNDetections):
+    """Mask R-CNN: the detections of Faster R-CNN, and the probabilities of their masks."""
+
+    mask_side: int
+
+    def __init__(self, detector: MaskRCNN, *, fold: bool = True) -> None:
+        super().__init__(detector, fold=fold)
+        self.mask_side = detector.mask.side
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """See :attr:`Graph.outputs`."""
+        return *super().outputs, MASKS
+
+    def known_dimensions(self) -> dict[str, dict[int, int]]:
+        """See :meth:`Graph.known_dimensions`."""
+        return {**super().known_dimensions(), MASKS: {2: self.mask_side, 3: self.mask_side}}
+
+    def dynamic_axes(self, batch_size: int | None) -> dict[str, dict[int, str]]:
+        """See :meth:`Graph.dynamic_axes`."""
+        axes = super().dynamic_axes(batch_size)
+        axes[MASKS][1] = "masks"
+        return axes
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        """Return boxes, scores, labels, counts, and masks for the most detections of any image; arguments as in Faster R-CNN."""
+        (boxes, scores, labels, counts), maps = self.detected(images, sizes)
+        most = counts.max().clamp(min=1)  # most images have far fewer detections than the limit
+        regions, classes = indexed(boxes[:, :most]), labels[:, :most].clamp(min=0).flatten()
+        masks = self.detector.mask(maps, regions, classes, compiled=False).sigmoid()
+        return boxes, scores, labels, counts, masks.reshape(boxes.shape[0], -1, self.mask_side, self.mask_side)
 
 
 class FastRCNNDetections(RegionDetections):

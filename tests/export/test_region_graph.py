@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from exported_regions import check_outputs, padded
@@ -15,15 +17,18 @@ from exporting import noise_images
 import detkit
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
-from detkit.export import export_onnx
+from detkit.export import compare, export_onnx
 from detkit.export.graphs import graph_of
 from detkit.export.proposals import positive_scores, propose
-from detkit.export.region_graph import FasterRCNNDetections
+from detkit.export.region_graph import FasterRCNNDetections, MaskRCNNDetections
 from detkit.heads.region.layers import ConvFCConfig, TwoFCConfig
+from detkit.heads.region.mask import MaskHeadConfig
 from detkit.inference import Predictor
+from detkit.inference.light import load_exported
 from detkit.models import presets
 from detkit.models.detector import DetectorConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.models.mask_rcnn import MaskRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -54,6 +59,18 @@ def faster_rcnn_c4() -> DetectorConfig:
     return config.replace(backbone=backbone, neck=neck, rpn=rpn, region=region)  # type: ignore[no-any-return]
 
 
+def mask_rcnn() -> DetectorConfig:
+    boxes: Any = faster_rcnn()
+    parts = {name: getattr(boxes, name) for name in ("backbone", "preprocess", "neck", "rpn", "region")}
+    return MaskRCNNConfig(mask=MaskHeadConfig(pool_size=5, convs=2, width=16, norm="batch")).replace(**parts)
+
+
+def mask_rcnn_c4() -> DetectorConfig:
+    boxes: Any = faster_rcnn_c4()
+    parts = {name: getattr(boxes, name) for name in ("backbone", "preprocess", "neck", "rpn", "region")}
+    return MaskRCNNConfig(mask=MaskHeadConfig(pool_size=3, convs=1, width=8, sampling_ratio=0)).replace(**parts)
+
+
 CONFIGS = {"fpn": faster_rcnn, "all proposals": every_proposal, "c4": faster_rcnn_c4}
 
 
@@ -67,6 +84,47 @@ def predictor_of(config: DetectorConfig, names: tuple[str | None, ...] = NAMES) 
                 parameter.mul_(20)
     detector.hide_unnamed_classes(names)
     return Predictor(detector, config.preprocess, names, "cpu", "fp32", reference=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make", [mask_rcnn, mask_rcnn_c4])
+def test_masks_equal_those_of_the_detector(make: Callable[[], DetectorConfig]) -> None:
+    predictor = predictor_of(make())
+    prepared, images, sizes = padded(predictor, noise_images(*SHAPES))
+    detector: Any = predictor.detector
+    *boxes, masks = MaskRCNNDetections(detector)(images, sizes)
+    expected = detector(prepared)
+    assert check_outputs(expected, tuple(boxes)) > 30
+    assert masks.shape[1] == int(boxes[-1].max()), "no more masks than the most detections of an image"
+    for rows, grids in zip(expected, masks, strict=True):
+        torch.testing.assert_close(grids[: len(rows)], rows.mask_probabilities, atol=1e-4, rtol=0)
+
+
+def test_a_file_with_masks(tmp_path: Path) -> None:
+    """Written, compared, and run without PyTorch: its masks are those of the predictor, also on an image without objects."""
+    pytest.importorskip("onnxruntime")
+    predictor = predictor_of(mask_rcnn())
+    images = noise_images(*SHAPES)
+    path = tmp_path / "masks.onnx"
+    agreement = export_onnx(predictor, path, images)
+    assert agreement.mask is not None
+    assert agreement.mask < 1e-4
+    assert "masks by up to" in str(agreement)
+    exported = load_exported(path)
+    for own, other in zip(predictor(images), exported(images), strict=True):
+        assert own.masks is not None
+        assert other.masks is not None
+        assert other.mask_probabilities is not None
+        np.testing.assert_allclose(other.mask_probabilities, own.numpy().mask_probabilities, atol=1e-3)  # type: ignore[arg-type]
+        assert np.abs(other.masks.areas - own.masks.areas).max(initial=0) <= 0.02 * own.masks.areas.max(initial=1)
+    nothing = load_exported(path, min_score=1.0)(images[0])
+    assert nothing.masks is not None
+    assert len(nothing) == len(nothing.masks) == 0
+    with torch.no_grad():
+        cast("Any", predictor.detector).mask.network.logits.bias.add_(1.0)
+    changed = compare(predictor, path, images)
+    assert not changed.holds, "other masks than the detector's are noticed"
+    assert changed.box < 0.1
 
 
 @torch.no_grad()

@@ -14,8 +14,8 @@ from detkit.json_text import parse_json
 
 METADATA_KEY = "detkit"
 """Key of the file's metadata entry that describes the detector, as JSON."""
-FORMAT = 3
-"""Version of the metadata; version 1 has no operating points, and 2 knows only the outputs ``locations``."""
+FORMAT = 4
+"""Version of the metadata; version 1 has no operating points, 2 knows only the outputs ``locations``, and 3 has no masks."""
 
 EMBEDDINGS = "embeddings"
 """Output of a tower of CLIP; see :func:`detkit.export.clip.export_tower`. Such a file is no detector."""
@@ -50,6 +50,8 @@ class ExportMetadata(Config):
     """Images per call; none: any number."""
     levels: tuple[int, ...] | None = None
     """Number of locations of each level, where the file does not return it."""
+    mask_side: int | None = Field(None, ge=1, le=1024)
+    """Cells of a side of the grid of each detection's mask; none: the file returns no masks."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     """Data type of convolutions and matrix products."""
     min_score: float | None

@@ -18,6 +18,9 @@ IMAGES, SIZES = "images", "sizes"
 PROPOSALS, PROPOSAL_COUNTS = "proposals", "proposal_counts"
 """Inputs of detectors that take proposals: boxes ``(B, P, 4)`` in pixels of the images, and the number of each image ``(B,)``; those after
 it are padding."""
+MASKS = "mask_probabilities"
+"""Last output of the ``detections`` of a detector with masks: ``(B, d, M, M)``, the probability that each cell of a grid over the box
+belongs to the object, for the first d detections, which are the most of any image of the batch."""
 OUTPUTS: Mapping[OutputKind, tuple[str, ...]] = {
     "detections": ("boxes", "scores", "labels", "counts"),
     "locations": ("scores", "boxes", "levels"),
@@ -35,7 +38,7 @@ Outputs = dict[str, Any]
 
 def output_names(metadata: ExportMetadata) -> tuple[str, ...]:
     """Return the names of the outputs of a file, in its order; a file for one size of images need not return its levels."""
-    names = OUTPUTS[metadata.outputs]
+    names = OUTPUTS[metadata.outputs] + (() if metadata.mask_side is None else (MASKS,))
     return names if metadata.levels is None else tuple(name for name in names if name != "levels")
 
 
@@ -61,7 +64,8 @@ def detections_of(kind: OutputKind, outputs: Outputs, image: int, size: Size, ru
 def _given(outputs: Outputs, image: int, limit: int | None) -> DetectionArrays:
     count = int(outputs["counts"][image])
     rows = slice(0, count if limit is None else min(count, limit))
-    return DetectionArrays(outputs["boxes"][image, rows], outputs["scores"][image, rows], outputs["labels"][image, rows])
+    boxes, scores, labels = (outputs[name][image, rows] for name in ("boxes", "scores", "labels"))
+    return DetectionArrays(boxes, scores, labels, mask_probabilities=outputs[MASKS][image, rows] if MASKS in outputs else None)
 
 
 def _of_whole_image(scores: Floats, size: Size, limit: int | None) -> DetectionArrays:

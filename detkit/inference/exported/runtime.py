@@ -12,7 +12,7 @@ from detkit.arrays import Floats, Integers, to_numpy
 from detkit.config import ConfigError
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.exported.metadata import ExportMetadata, suggestions
-from detkit.inference.exported.outputs import IMAGES, PROPOSAL_COUNTS, PROPOSALS, SIZES, Outputs, detections_of, output_names
+from detkit.inference.exported.outputs import IMAGES, MASKS, PROPOSAL_COUNTS, PROPOSALS, SIZES, Outputs, detections_of, output_names
 from detkit.inference.runtime import RuntimeInfo
 from detkit.preprocess.arrays import PreparedArray
 from detkit.preprocess.config import PreprocessConfig
@@ -157,11 +157,17 @@ class ExportedRuntime:
         named, scores, wrong = len(self.info.class_names), outputs["scores"], ""
         if self.metadata_entry.outputs == "detections":
             largest = int(outputs["labels"].max(initial=-1))
-            wrong = f"labels up to {largest}" if largest >= named else ""
+            wrong = f"labels up to {largest}" if largest >= named else self._wrong_masks(outputs)
         elif scores.shape[-1] != named or ("levels" in outputs and outputs["levels"].sum() != scores.shape[1]):
             wrong = f"scores of shape {scores.shape}"
         if wrong:
             raise ValueError(f"{self.path}: its metadata names {named} classes, but it gives {wrong}; export it again")
+
+    def _wrong_masks(self, outputs: Outputs) -> str:
+        side, counts = self.metadata_entry.mask_side, outputs["counts"]
+        if side is None or (outputs[MASKS].shape[2:] == (side, side) and outputs[MASKS].shape[1] >= counts.max(initial=0)):
+            return ""
+        return f"masks of shape {outputs[MASKS].shape} for {int(counts.max(initial=0))} detections"
 
     def _limited(self, postprocess: PostprocessConfig, limit: int) -> PostprocessConfig:
         own = postprocess.max_detections
