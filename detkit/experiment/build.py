@@ -172,8 +172,7 @@ def run_data(
 ) -> RunData:
     """Return the training data of one process.
 
-    A single process that is asked to stop does not wait for its next batch; several processes make each step together. Processes whose
-    number may change share a batch as evenly as possible.
+    A single process that is asked to stop does not wait for its next batch; several processes make each step together.
     """
     train, labeled = append_unlabeled(parts.train, parts.unlabeled)
     repeats = config.data.labeled_repeats
@@ -198,12 +197,10 @@ def run_data(
             is_stopping=is_stopping if processes.world == 1 else lambda: False,
         )
 
-    # The length of an epoch, for limits given in epochs.
-    plan = batch_plan(train, config.loader, config.seed, labeled, repeats, tiles=tiles)
-    images = plan.steps_per_epoch * config.loader.images_per_batch
+    plan, size = batch_plan(train, config.loader, config.seed, labeled, repeats, tiles=tiles), config.loader.images_per_batch
     resampled = config.loader.skip_empty or repeats > 1 or tiles is not None
+    images = plan.steps_per_epoch * size if resampled else len(train)  # the length of an epoch, for limits given in epochs
     phases = _phases(config, batches)
-    size, images = config.loader.images_per_batch, images if resampled else len(train)
     return RunData(phases[0].batches, size, images, records=parts.train, phases=phases)
 
 
