@@ -47,6 +47,7 @@ def test_opencv_gives_the_values_of_onnxruntime(kind: str, tmp_path: Path) -> No
     assert sum(exported.runtime.metadata_entry.levels) == scores.shape[1]  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_the_example_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     example = re.search(r"<!-- the example with OpenCV -->\n```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert example is not None

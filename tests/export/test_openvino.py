@@ -160,6 +160,7 @@ os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
 def test_signals_are_handled_after_files_were_closed(predictor: Predictor, tmp_path: Path) -> None:
     export(predictor, tmp_path / "model.xml", [photo()])

@@ -31,7 +31,7 @@ NORM_EPS = {
     "fasterrcnn_mobilenet_v3_large_320_fpn": 1e-5,
 }
 # Name, proposals, photographs: two or four shapes padded to one batch.
-SMALL = [("fasterrcnn_resnet50_fpn", 80, 2), ("fasterrcnn_mobilenet_v3_large_320_fpn", 150, 4)]
+SMALL = [pytest.param(("fasterrcnn_resnet50_fpn", 80, 2), marks=pytest.mark.slow), ("fasterrcnn_mobilenet_v3_large_320_fpn", 150, 4)]
 FULL = [pytest.param((name, count, 4), marks=pytest.mark.slow) for name, count in zip(NAMES, (1000, 300, 1000), strict=False)]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import detkit
 
+pytestmark = pytest.mark.slow  # each process imports PyTorch
 Results = list[dict[str, Any]]
 
 
@@ -29,7 +30,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_every_process(results: Results) -> None:
     first, second = (one["error"] for one in results)
     assert first.startswith("step 0: not finite: a loss of another process = nan; images: ")
