@@ -1,7 +1,7 @@
 """Show how much tiles improve a detector on large images: AP by size of objects, and differences with intervals.
 
     python tools/tiles.py --data coco_sample --canvases 12          photographs of a data set, small, on large canvases
-    python tools/tiles.py --scenes 12 --classes cat cup             generated scenes of 1,536 x 1,152 pixels
+    python tools/tiles.py --scenes 12 --classes cat cup --side 104  generated scenes of 1,536 x 1,152 pixels, enlarged four times
     python tools/tiles.py runs/first-1 --data my_data --side 1024   large images as they are
 
 A canvas has 2,560 x 2,560 pixels: a grid of photographs with sides from 155 to 1,240 pixels. Three ways to detect on tiles are compared
