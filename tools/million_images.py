@@ -118,49 +118,55 @@ def start(path: str, output: str) -> dict[str, Any]:
     }
 
 
-def _started(path: Path, output: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--start", str(path), "--output", str(output)]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    numbers: dict[str, Any] = json.loads(lines[-1])
-    return numbers
-
-
-def measure(folder: Path, images: int, boxes: int) -> dict[str, Any]:
-    """Make the data, pack it, and start a training from each."""
-    from detkit.about import __version__
-
-    labels, shards = folder / "data" / "annotations" / "instances_train.json", folder / "shards"
-    if not labels.exists():
-        write_coco(labels, make_images(folder / "data" / "images", images), boxes)
+def measure(folder: Path, images: int, boxes: int, only: str | None) -> dict[str, Any]:
+    """Make the data, pack it, and start a training from each source, or from ``only`` one."""
+    paths = {"shards": folder / "shards", "coco": folder / "data" / "annotations" / "instances_train.json"}
+    if not paths["coco"].exists():
+        write_coco(paths["coco"], make_images(folder / "data" / "images", images), boxes)
         print(f"made {images:,} images", flush=True)
-    packing: dict[str, Any] = {}
-    if not (shards / "shards.json").exists():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "detkit", "data", "shard", str(labels), str(shards)], check=True, cwd=ROOT)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        packing = {"processor_seconds": round(seconds, 1), "images_per_processor_second": round(images / seconds)}
-    starts = {}
-    for name, path in (("shards", shards), ("coco", labels)):
-        starts[name] = _started(path, folder / f"run_{name}_{time.time_ns()}")
-        print(f"{name}: {starts[name]}", flush=True)
-    sizes = {path.name: path.stat().st_size for path in (labels, shards / "images.parquet", shards / "shards.json")}
-    sizes["tar files"] = sum(path.stat().st_size for path in shards.glob("*.tar"))
-    within = {
-        name: starts[name]["processor_seconds"] <= limit["seconds"] and starts[name]["peak_gigabytes"] <= limit.get("gigabytes", np.inf)
-        for name, limit in LIMITS.items()
-    }
+    packing = pack(paths["coco"], paths["shards"], images) if only != "coco" else {}
+    names = (only,) if only else tuple(paths)
+    starts = {name: started(paths[name], folder / f"run_{name}_{time.time_ns()}") for name in names}
+    files = [path for path in (paths["coco"], paths["shards"] / "images.parquet", paths["shards"] / "shards.json") if path.exists()]
     return {
         "images": images,
         "boxes": boxes * (images - images // 100),
         "start": starts,
         "limits": LIMITS,
-        "within_limits": within,
-        "packing": packing,
-        "bytes": sizes,
-        "detkit": __version__,
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "load_1_minute": round(os.getloadavg()[0], 1)},
+        **packing,
+        "bytes": {path.name: path.stat().st_size for path in files} | {"tar": sum(p.stat().st_size for p in paths["shards"].glob("*.tar"))},
     }
+
+
+def pack(labels: Path, shards: Path, images: int) -> dict[str, Any]:
+    """Pack the data into shards, and return what it took; nothing if they are there already."""
+    if (shards / "shards.json").exists():
+        return {}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "detkit", "data", "shard", str(labels), str(shards)], check=True, cwd=ROOT)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"packing": {"processor_seconds": round(seconds, 1), "images_per_processor_second": round(images / seconds)}}
+
+
+def started(path: Path, output: Path) -> dict[str, Any]:
+    """Start a training in a process of its own."""
+    command = [sys.executable, __file__, "--start", str(path), "--output", str(output)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    numbers: dict[str, Any] = json.loads(lines[-1]) | {"machine": machine()}
+    print(f"{path}: {numbers}", flush=True)
+    return numbers
+
+
+def is_within(name: str, numbers: dict[str, Any]) -> bool:
+    """Return whether a start is within its limits."""
+    limit = LIMITS[name]
+    return bool(numbers["processor_seconds"] <= limit["seconds"] and numbers["peak_gigabytes"] <= limit.get("gigabytes", np.inf))
+
+
+def machine() -> dict[str, Any]:
+    """Return the processor, and how busy it is."""
+    return {"processor": _processor(), "cores": os.cpu_count(), "load_1_minute": round(os.getloadavg()[0], 1)}
 
 
 def _processor() -> str:
@@ -177,6 +183,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--boxes", type=int, default=7, help="boxes of an image")
     parser.add_argument("--folder", type=Path, help="where the data is made and kept (default: a temporary folder)")
+    parser.add_argument("--only", choices=tuple(LIMITS), help="start only from this; the other numbers in the JSON file are kept")
     parser.add_argument("--json", type=Path, default=RESULTS)
     parser.add_argument("--start", help=argparse.SUPPRESS)
     parser.add_argument("--output", help=argparse.SUPPRESS)
@@ -184,8 +191,11 @@ def main() -> None:
     if args.start:
         print(json.dumps(start(args.start, args.output)))
         return
+    old = json.loads(args.json.read_text()) if args.only and args.json.exists() else {}
     with tempfile.TemporaryDirectory() as temporary:
-        result = measure(args.folder or Path(temporary), args.images, args.boxes)
+        result = old | measure(args.folder or Path(temporary), args.images, args.boxes, args.only)
+    result["start"] = {**old.get("start", {}), **result["start"]}
+    result["within_limits"] = {name: is_within(name, numbers) for name, numbers in result["start"].items()}
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text(json.dumps(result, indent=1) + "\n")
     print(f"written: {args.json}; within the limits: {result['within_limits']}")

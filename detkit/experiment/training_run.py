@@ -28,7 +28,6 @@ from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
 from detkit.training.batch_size import measured_batch_size
 from detkit.training.checkpointer import format_metric
-from detkit.training.copies import RunCopies
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.fitting.feature_store import feature_folder
 from detkit.training.folder import RunFolder, claimed, new_run_folder
@@ -36,6 +35,7 @@ from detkit.training.hooks import Hook, Hooks
 from detkit.training.loggers.choice import attach_results, build_loggers, check_trackers
 from detkit.training.optim.precision import resolve_precision
 from detkit.training.process.clock import CoreClock
+from detkit.training.process.copies import RunCopies
 from detkit.training.process.distributed import Processes, process_group, resolve_device, torch_threads
 from detkit.training.process.elastic import begun_run, clear_begun, record_launch, run_to_resume
 from detkit.training.process.random_state import preserved_random_state, seed_everything

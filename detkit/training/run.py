@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.data.phases import Phase, PhasedBatches
 from detkit.preprocess import PreprocessConfig
-from detkit.training.copies import RunCopies
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
 from detkit.training.kept_detections import KeptDetections
 from detkit.training.process.clock import CoreClock
+from detkit.training.process.copies import RunCopies
 from detkit.training.process.distributed import Processes
 from detkit.training.process.random_state import preserved_random_state
 from detkit.training.process.signals import StopSignals

@@ -21,8 +21,8 @@ from detkit.data.shards.writer import write_shards
 from detkit.data.storage import door
 from detkit.experiment import Experiment, train
 from detkit.experiment.results import TrainResult
-from detkit.training.copies import fetch_run
 from detkit.training.hooks import Hook
+from detkit.training.process.copies import fetch_run
 
 pytest.importorskip("pyarrow")
 Tiny = Callable[..., Experiment]

@@ -32,12 +32,12 @@ class ShardOptions(SourceFlags):
     Attributes:
         output: The new folder.
         size_mb: Size of a shard in megabytes.
-        annotations: Whether to copy the COCO file of the data.
+        copy_annotations: Whether to copy the COCO file of the data.
     """
 
     output: Path
     size_mb: int = 256
-    annotations: bool = True
+    copy_annotations: bool = True
 
 
 def add(actions: Actions[argparse.ArgumentParser]) -> None:
@@ -52,7 +52,7 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a new folder")
     parser.add_argument("--size-mb", type=positive, metavar="N", help="size of a shard in units of 10^6 bytes (default: %(default)s)")
     parser.add_argument(
-        "--annotations",
+        "--copy-annotations",
         action=argparse.BooleanOptionalAction,
         help="copy the COCO file of the data as well (default), so that COCO's metrics are computed on its unrounded numbers",
     )
@@ -70,7 +70,7 @@ def _run(options: ShardOptions) -> int:
     for line in dict.fromkeys(line for data in parts.values() for line in data.report.summary()):
         print(line)
     with image_progress() as progress:
-        written = write_shards(parts, options.output, options.size_mb, progress, annotations=options.annotations)
+        written = write_shards(parts, options.output, options.size_mb, progress, annotations=options.copy_annotations)
     if written.resumed:
         print(f"{count(written.resumed, 'shard')} of an interrupted run kept")
     for name, split in written.manifest.splits.items():

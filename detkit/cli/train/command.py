@@ -94,10 +94,10 @@ def split_words(words: Sequence[str]) -> tuple[str | None, list[str]]:
 def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> int:
     from detkit.experiment import train
     from detkit.experiment.resume import resumed_config
-    from detkit.training.copies import fetch_run, is_remote
     from detkit.training.folder import DEFAULT_ROOT, RunFolder, find_run
     from detkit.training.loggers.choice import attach_report
     from detkit.training.process.clock import CoreClock
+    from detkit.training.process.copies import fetch_run, is_remote
 
     wants = wants_report(options.report, options.no_report)
     folder, origin = None, None

@@ -18,6 +18,8 @@ from detkit.data.storage.files import stored_length
 
 MEGABYTES = 256
 """Usual size of a shard."""
+_OVERHEAD, _OBJECT = 2048, 80
+"""Bytes of headers, paddings and JSON for an image, and of the JSON for an object, about."""
 _PREFIX = "images"
 """Prefix of the files of data that is not divided."""
 
@@ -54,7 +56,8 @@ def plan_shards(parts: Mapping[str, DetectionData], megabytes: float) -> list[Pl
     for split, data in parts.items():
         if data.records.windows is not None:
             raise ValueError(f"{data.name}: its images are parts of files; cut them into files first: detkit data tile")
-        starts = _starts(file_lengths(data.records.paths), megabytes * 1e6)
+        stored = np.array(file_lengths(data.records.paths), np.int64) + _OVERHEAD + _OBJECT * data.records.lengths
+        starts = _starts(stored.tolist(), megabytes * 1e6)
         for number, (first, end) in enumerate(zip(starts, [*starts[1:], len(data)], strict=True)):
             planned.append(PlannedShard(split, f"{prefix(split)}-{number:06}.tar", first, end - first))
     return planned

@@ -168,7 +168,7 @@ class ByteCache:
             return self._total()
         remove_stale_temporaries(*self._folders())
         files = sorted(self.files())
-        total = sum(size for _, size, _ in files)  # counted anew: a killed process may not have counted its last file
+        total = sum(size for _, size, _ in files)  # counted again: a killed process may not have counted its last file
         for used, size, path in files:
             if total + length <= _KEPT * self.limit or used >= self.started:
                 break

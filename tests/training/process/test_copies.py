@@ -6,8 +6,8 @@ import pytest
 
 from detkit.data.storage import door
 from detkit.data.storage.retries import StorageError
-from detkit.training.copies import RunCopies, fetch_run, is_remote
 from detkit.training.folder import RunFolder
+from detkit.training.process.copies import RunCopies, fetch_run, is_remote
 
 pytest.importorskip("fsspec")
 
