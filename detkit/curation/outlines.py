@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from detkit.arrays import Floats
+from detkit.arrays import Floats, Size
+from detkit.data.mask_pixels import mask_pixels
+from detkit.data.writers.outlines import bounds
 from detkit.ops.windows import Window
 from detkit.structures import Segmentations
 
@@ -15,20 +16,54 @@ _MIN_AREA = 1e-3
 """Square pixels below which a clipped polygon is nothing."""
 
 
-def clip_segmentations(values: Segmentations, window: Window) -> tuple[Segmentations, int]:
-    """Return segmentations in pixels from the corner of a window, and the number of those that cannot be clipped.
+class Clipped(NamedTuple):
+    """Segmentations clipped to a window.
 
-    Polygons are clipped; run lengths, which describe the whole image, are dropped.
+    Attributes:
+        values: Polygons and run lengths in pixels from the corner of the window; none where nothing is inside.
+        boxes: ``(N, 4)`` float32, the box around what is inside; zeros where there is nothing.
     """
-    clipped = [_clipped(values, row, window) if values.present[row] else () for row in range(len(values))]
-    lost = sum(1 for row, polygons in enumerate(clipped) if values.present[row] and values.polygons(row) is None and not polygons)
-    return Segmentations.of_polygons(clipped), lost
+
+    values: Segmentations
+    boxes: Floats
 
 
-def _clipped(values: Segmentations, row: int, window: Window) -> Sequence[Floats]:
-    polygons = values.polygons(row) or ()
-    clipped = (clip_polygon(polygon, window) for polygon in polygons)
-    return [polygon for polygon in clipped if len(polygon) >= 3 and abs(_area(polygon)) > _MIN_AREA]
+def clip_segmentations(segmentations: Segmentations, size: Size, window: Window) -> Clipped:
+    """Clip the segmentations of an image of ``size`` to a window of it.
+
+    Raises:
+        ValueError: If run lengths are of an image of another size.
+    """
+    rows = [_clipped(segmentations.stored(row), size, window) for row in range(len(segmentations))]
+    boxes = np.stack([box for _, box in rows]) if rows else np.zeros((0, 4), np.float32)
+    values = [value for value, _ in rows]
+    if any(isinstance(value, dict) for value in values):
+        return Clipped(Segmentations.of_values(values), boxes)
+    return Clipped(Segmentations.of_polygons([() if value is None else value for value in values]), boxes)
+
+
+def _clipped(value: Any, size: Size, window: Window) -> tuple[Any, Floats]:
+    """Return the polygons, or the run lengths, of a part of an object and the box around it; None and zeros if there is none."""
+    if isinstance(value, dict):
+        return _clipped_runs(value, size, window)
+    polygons = (clip_polygon(np.asarray(part, np.float32).reshape(-1, 2), window) for part in value or ())
+    kept = [polygon for polygon in polygons if len(polygon) >= 3 and abs(_area(polygon)) > _MIN_AREA]
+    if not kept:
+        return None, np.zeros(4, np.float32)
+    return kept, _box_of_polygons(kept, window.size)
+
+
+def _box_of_polygons(polygons: list[Floats], size: Size) -> Floats:
+    """Return the box around polygons, of which a part along the edge of the window may enclose nothing, so that no pixel is in it."""
+    box = bounds(np.concatenate(polygons))
+    around = mask_pixels(Segmentations.of_polygons([polygons]), 1, size).boxes[0]
+    return box if around[2] <= around[0] else np.where(np.abs(box - around) <= 1, box, around)
+
+
+def _clipped_runs(value: dict[str, Any], size: Size, window: Window) -> tuple[Any, Floats]:
+    inside = mask_pixels(Segmentations.of_values([value]), 1, size).cropped(window)
+    runs = inside.runs(0, window.size) if inside.areas[0] else None
+    return runs, inside.boxes[0]
 
 
 def clip_polygon(points: Floats, window: Window) -> Floats:

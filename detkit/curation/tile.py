@@ -64,7 +64,6 @@ WHOLE_IMAGES, CUT_IMAGES = "images not larger than a tile, kept whole", "images 
 EMPTY_TILES = "tiles without objects left out"
 PARTIAL_BOXES = "boxes of which a tile shows too little, in that tile"
 UNSEEN_BOXES = "boxes of which no tile shows enough, such as objects larger than a tile"
-LOST_MASKS = "masks (run lengths) left out because only polygons are clipped"
 
 
 def tile_parts(data: LabeledParts, options: TileOptions) -> Tiled:
@@ -74,7 +73,7 @@ def tile_parts(data: LabeledParts, options: TileOptions) -> Tiled:
         ValueError: If a number is out of range, or no tile is left.
     """
     _check(options)
-    counts = Counter[str]({WHOLE_IMAGES: 0, CUT_IMAGES: 0, EMPTY_TILES: 0, PARTIAL_BOXES: 0, UNSEEN_BOXES: 0, LOST_MASKS: 0})
+    counts = Counter[str]({WHOLE_IMAGES: 0, CUT_IMAGES: 0, EMPTY_TILES: 0, PARTIAL_BOXES: 0, UNSEEN_BOXES: 0})
     parts = {name: _tiled(part, options, counts) for name, part in data}
     kept = {name: part for name, part in parts.items() if len(part)}
     if not kept:
@@ -130,7 +129,10 @@ def _tiles(record: ImageRecord, name: str, options: TileOptions, counts: Counter
     x, y = (0, 0) if record.window is None else record.window[:2]
     for x1, y1, x2, y2 in cover(record.size, options.size, options.overlap):
         window = Window(x1, y1, min(x2, width), min(y2, height))
-        targets, shown = _targets(record.targets, window, options, counts)
+        try:
+            targets, shown = _targets(record.targets, record.size, window, options, counts)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
         seen |= shown
         outer = Window(window.x1 + x, window.y1 + y, window.x2 + x, window.y2 + y)
         image_id = f"{record.image_id}_{x1}_{y1}"
@@ -138,15 +140,21 @@ def _tiles(record: ImageRecord, name: str, options: TileOptions, counts: Counter
     counts[UNSEEN_BOXES] += int((~seen & ~record.targets.is_crowd).sum())
 
 
-def _targets(targets: Targets, window: Window, options: TileOptions, counts: Counter[str]) -> tuple[Targets, Tensor]:
-    """Return the objects of a tile, and which boxes of the image it shows well enough, shape ``(N,)``."""
+def _targets(targets: Targets, size: Size, window: Window, options: TileOptions, counts: Counter[str]) -> tuple[Targets, Tensor]:
+    """Return the objects of a tile of an image of ``size``, and which boxes of the image it shows well enough, shape ``(N,)``.
+
+    The box of an object with an outline or a mask is the one around what the tile shows of it; an object of which it shows nothing is
+    left out.
+    """
     rows, shown, partial = targets_of_tile(targets, window, options.min_visibility, keeps_partial=options.partial == "ignore")
     counts[PARTIAL_BOXES] += int(partial.sum())
     if rows.segmentations is None:
         return rows, shown
-    segmentations, lost = clip_segmentations(rows.segmentations, window)
-    counts[LOST_MASKS] += lost
-    return rows.replace(segmentations=segmentations), shown
+    clipped = clip_segmentations(rows.segmentations, size, window)
+    present, before = torch.from_numpy(clipped.values.present), torch.from_numpy(rows.segmentations.present)
+    boxes = torch.where((present & ~rows.is_crowd)[:, None], torch.from_numpy(clipped.boxes), rows.boxes)
+    fitted = rows.replace(boxes=boxes, segmentations=clipped.values)
+    return fitted[present | ~before | rows.is_crowd], shown
 
 
 def _without_empty(tiles: list[_Tile], options: TileOptions, counts: Counter[str]) -> list[_Tile]:

@@ -113,13 +113,17 @@ def test_windows_compose() -> None:
     assert again.names[3] == "a_40_0_20_0.png"
 
 
-def test_outlines_are_clipped_and_masks_are_counted() -> None:
+def test_a_mask_of_another_size_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"sub/a\.jpg: run lengths of a mask: expected those of an image of 90 x 50 pixels .*, got 9 x 9"):
+        tiled(one_image((1, (30.0, 10.0, 60.0, 30.0), "m")))
+
+
+def test_outlines_are_clipped() -> None:
     box = (30.0, 10.0, 60.0, 30.0)
-    result = tiled(one_image((0, box, "p"), (1, box, "m"), (2, box)), min_visibility=0)
+    result = tiled(one_image((0, box, "p"), (2, box)), min_visibility=0)
     left, right = result.data.parts["train"].data.records
-    assert result.counts[tile.LOST_MASKS] == 2
     assert left.targets.segmentations is not None
-    assert left.targets.segmentations.present.tolist() == [True, False, False]
+    assert left.targets.segmentations.present.tolist() == [True, False]
     (polygon,) = left.targets.segmentations.polygons(0) or ()
     assert polygon[:, 0].max() == 50
     assert right.targets.segmentations is not None
