@@ -93,6 +93,7 @@ class _BatchDataset(torch.utils.data.Dataset[Any]):
 
     def __getitem__(self, keys: list[SampleKey]) -> SampleBatch | PackedBatch | _WorkerFailure:
         try:
+            self._data.prefetch(keys)
             batch = SampleBatch.of([self._data[key] for key in keys])
         except SampleError as error:
             return _WorkerFailure(str(error), traceback.format_exc())
@@ -195,13 +196,15 @@ def build_loader(
     is_labeled: Flags | None = None,
     labeled_repeats: float = 1.0,
     tiles: TileSampler | None = None,
+    masks: bool = False,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Loader:
     """Build one process's loader for the steps from ``start_step`` to below ``stop_step`` (None: endless).
 
     ``is_labeled`` ``(M,)`` and ``labeled_repeats`` describe unlabeled images: see :class:`DetectionDataset` and
-    :class:`detkit.data.sources.DataConfig`. ``tiles`` draws parts of the images. For ``uneven`` see :class:`RankBatches`. While the loader
-    waits for a worker it calls ``is_stopping``, and raises a :class:`WaitInterrupted` if that returns True.
+    :class:`detkit.data.sources.DataConfig`. ``tiles`` draws parts of the images, and ``masks`` adds the masks of the objects. For
+    ``uneven`` see :class:`RankBatches`. While the loader waits for a worker it calls ``is_stopping``, and raises a
+    :class:`WaitInterrupted` if that returns True.
 
     Raises:
         ValueError: If the data is empty, or if the processes cannot share a batch equally.
@@ -217,6 +220,7 @@ def build_loader(
         is_labeled=is_labeled,
         is_classification=data.is_classification,
         tiles=tiles,
+        masks=masks,
     )
     plan = batch_plan(data, config, seed, is_labeled, labeled_repeats, tiles=tiles)
     batches = RankBatches(plan, start_step, stop_step, rank, world, uneven)
