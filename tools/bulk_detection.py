@@ -175,7 +175,8 @@ def ray_worker(listing: Path) -> None:
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         paths = listing.read_text().split()
-        rows = ray_detect(ray.data.from_items([{"path": path} for path in paths]), actors=PROCESSES).to_pandas()
+        dataset = ray.data.from_items([{"path": path} for path in paths], override_num_blocks=max(PROCESSES, len(paths) // 16))
+        rows = ray_detect(dataset, actors=PROCESSES).to_pandas()
         if len(rows) != len(paths) or rows["error"].notna().any():
             raise RuntimeError(f"{len(rows)} rows of {len(paths)}, errors: {rows['error'].dropna()[:3]}")
     finally:
@@ -194,9 +195,8 @@ def compare_ray(images: int, rounds: int) -> dict[str, Any]:
         for index in range(rounds):
             pairs.append((plain(whole, folder / str(index)) - start[0], with_ray(whole) - start[1]))
             print(f"round {index}: plain {pairs[-1][0]}, Ray {pairs[-1][1]}", file=sys.stderr, flush=True)
-    of_plain, of_ray = ([cost.detecting / cost.images for cost in costs] for costs in zip(*pairs, strict=True))
     others = statistics.median(ray.others / ray.seconds for _, ray in pairs)
-    detecting = statistics.median(of_plain) / statistics.median(of_ray)
+    detecting = statistics.median(first.detecting / first.images / (ray.detecting / ray.images) for first, ray in pairs)
     return {
         "images": images,
         "size": SIZE,

@@ -42,7 +42,7 @@ class Listing:
 def list_images(words: Iterable[str], shard: Shard) -> Listing:
     """Return the images of a shard among those that words name.
 
-    The memory is that of the names in the shard, about 110 bytes each, whatever the number of images.
+    The memory is that of the names in the shard, about 100 bytes each, whatever the number of images.
 
     Args:
         words: Images; folders, whose images are taken without subfolders; patterns, where ``**`` matches nested folders; ``http`` and

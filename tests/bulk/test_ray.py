@@ -31,8 +31,8 @@ IMAGES, DISTINCT, BROKEN = 1000, 180, 12
 LIMIT_SECONDS = 900.0
 
 
-def session_processes(session: str) -> dict[int, str]:
-    """Return the processes of a Ray session: those that it started, by their parents, and those that name its folder."""
+def ray_processes() -> dict[int, str]:
+    """Return Ray's processes that this one started, directly or not."""
     parents, names = {}, {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
@@ -41,25 +41,23 @@ def session_processes(session: str) -> dict[int, str]:
                 names[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             except (OSError, IndexError):
                 continue
-    found = {pid for pid, name in names.items() if session in name and pid != os.getpid()}
+    found = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
-    return {pid: names[pid] for pid in found if pid in names}
+    return {pid: names[pid] for pid in found - {os.getpid()} if "ray" in names.get(pid, "")}
 
 
-@pytest.fixture(scope="module")
-def session() -> Iterator[str]:
-    """Ray with two processors; its processes are ended, also after a failure."""
+@pytest.fixture(scope="module", autouse=True)
+def session() -> Iterator[None]:
+    """Ray with two processors; its processes are ended, also after a failure, also one of its start."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, which takes for ever on a busy machine
-    name = ""
     try:
-        context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200_000_000, logging_level="ERROR")
-        name = context.address_info["session_dir"]
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=200_000_000, logging_level="ERROR")
         ray.data.DataContext.get_current().enable_progress_bars = False
-        yield name
+        yield
     finally:
-        left = session_processes(name) if name else {}
+        left = ray_processes()
         ray.shutdown()
         end = time.monotonic() + 60
         while any(Path(f"/proc/{pid}").exists() for pid in left) and time.monotonic() < end:
@@ -114,19 +112,19 @@ def check(table: Any, paths: list[str], expected: dict[str, Any]) -> None:
     assert rows == [expected[path] for path in sorted(paths)]
 
 
-def test_1000_images_with_two_actors_on_two_processors(session: str, paths: list[str], expected: dict[str, Any]) -> None:
+def test_1000_images_with_two_actors_on_two_processors(paths: list[str], expected: dict[str, Any]) -> None:
     dataset = ray.data.from_items([{"path": path} for path in many(paths)])
     check(table_of(ray_detect(dataset, actors=2)), many(paths), expected)
 
 
-def test_reading_tasks_are_not_starved(session: str, paths: list[str], expected: dict[str, Any]) -> None:
+def test_reading_tasks_are_not_starved(paths: list[str], expected: dict[str, Any]) -> None:
     """Files are read by tasks, which need a processor of the two that the actors do not reserve."""
     dataset = ray.data.read_binary_files(paths[:60], include_paths=True, override_num_blocks=12)
     rows = table_of(ray_detect(dataset, actors=2, batch_size=8))
     check(rows, paths[:60], expected)
 
 
-def test_arrays_and_a_model_that_is_sent(session: str, paths: list[str], expected: dict[str, Any], tmp_path: Path) -> None:
+def test_arrays_and_a_model_that_is_sent(paths: list[str], expected: dict[str, Any], tmp_path: Path) -> None:
     """The file of the model is removed before the actors start."""
     model = tmp_path / "model.safetensors"
     model.write_bytes(Path(str(embedded_path())).read_bytes())
@@ -142,7 +140,7 @@ def test_arrays_and_a_model_that_is_sent(session: str, paths: list[str], expecte
         np.testing.assert_allclose(np.array(row["scores"]), np.array(there["scores"]), atol=1e-3)
 
 
-def test_nothing_is_lost_when_an_actor_is_killed(session: str, paths: list[str], expected: dict[str, Any]) -> None:
+def test_nothing_is_lost_when_an_actor_is_killed(paths: list[str], expected: dict[str, Any]) -> None:
     repeated = many(paths, 400)
     dataset = ray_detect(ray.data.from_items([{"path": path} for path in repeated]), actors=2)
     tables, killed, before = [], 0, set[int]()
@@ -150,8 +148,8 @@ def test_nothing_is_lost_when_an_actor_is_killed(session: str, paths: list[str],
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
         tables.append(batch)
         if not killed and sum(table.num_rows for table in tables) >= 60:
-            before = {pid for pid, name in session_processes(session).items() if "BatchDetector" in name}
-            assert len(before) == 2, session_processes(session)
+            before = {pid for pid, name in ray_processes().items() if "BatchDetector" in name}
+            assert len(before) == 2, ray_processes()
             os.kill(min(before), signal.SIGKILL)
             killed += 1
         assert time.monotonic() < end
@@ -159,12 +157,12 @@ def test_nothing_is_lost_when_an_actor_is_killed(session: str, paths: list[str],
     check(pa.concat_tables(tables).select(SCHEMA.names).cast(SCHEMA), repeated, expected)
 
 
-def test_ray_sends_nothing_and_reports_no_usage(session: str) -> None:
+def test_ray_sends_nothing_and_reports_no_usage() -> None:
     from ray._common.usage import usage_lib
 
     assert not usage_lib.usage_stats_enabled()
     own = {"127.0.0.1", "::1", "0.0.0.0", "::", ray.util.get_node_ip_address()}
-    processes = {**session_processes(session), os.getpid(): "driver"}
+    processes = {**ray_processes(), os.getpid(): "driver"}
     assert len(processes) > 3
     remote = {row for pid in processes for row in remote_addresses(pid)}
     assert remote

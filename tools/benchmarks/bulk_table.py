@@ -17,7 +17,7 @@ HEADER = (
     "shards",
     "bytes of images",
     "bytes of results",
-    "list of each shard",
+    "time to list, each shard",
 )
 
 
