@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from detkit.data.checks.boxes import box_findings
 from detkit.data.checks.classes import class_findings
 from detkit.data.checks.images import image_findings
+from detkit.data.checks.masks import mask_findings
 from detkit.data.checks.reading import reader_findings
 from detkit.data.checks.report import CheckReport
 from detkit.data.checks.shared_images import shared_image_findings
@@ -28,5 +29,5 @@ def check_labels(source: str, parts: Mapping[str, DetectionData], train: str = "
     findings = [*reader_findings(parts), *shared_image_findings(parts, train), *class_findings(parts, train)]
     for part, data in parts.items():
         if not data.is_classification:
-            findings += [*image_findings(part, data), *box_findings(part, data)]
+            findings += [*image_findings(part, data), *box_findings(part, data), *mask_findings(part, data)]
     return CheckReport(source, tuple(findings), {part: part_statistics(data) for part, data in parts.items()})

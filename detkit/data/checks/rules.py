@@ -68,6 +68,22 @@ THIN_BOX = Rule("thin_box", _WARNING, "boxes with a side over 50 times as long a
 WHOLE_IMAGE_BOX = Rule(
     "whole_image_box", _NOTE, "boxes that cover their whole image", "look at some of them: the object may be smaller than its box"
 )
+MASK_OFF_BOX = Rule(
+    "mask_off_box",
+    _WARNING,
+    "boxes that differ from the box around their mask by over 3 pixels and a tenth of a side",
+    "look at them: the box or the mask may be of another object",
+)
+EMPTY_MASK = Rule("empty_mask", _WARNING, "masks without a pixel in their image", "draw them again, or remove them")
+INVALID_MASK = Rule(
+    "invalid_mask",
+    _WARNING,
+    "masks that cannot be used, so that no model with masks can be trained on their images",
+    "export them again, from images of the size that they have now",
+)
+MISSING_MASK = Rule(
+    "missing_mask", _NOTE, "objects without a mask, in data with masks", "nothing to do for boxes: nothing is learned of their masks"
+)
 MISSING_CLASS = Rule(
     "missing_class",
     _WARNING,
@@ -117,6 +133,7 @@ _ADVICE = {
     "turned_view": (_WARNING, "look at the boxes of the named images, for instance with --html"),
     "ellipse": (_NOTE, "nothing to do: a detector learns boxes"),
     "mask": (_NOTE, "nothing to do: a detector learns boxes"),
+    "no_label_map": (_NOTE, "nothing to do if they are not meant to be learned; otherwise add label maps of their names"),
     "unused_class_list": (_NOTE, "nothing to do if the list belongs to other labels"),
     "confidence": (_WARNING, "check that these are labels and not the detections of a model"),
     "no_box": (_WARNING, "draw the boxes, or remove the annotations"),
@@ -169,6 +186,10 @@ LABEL_RULES = _table(
         TINY_BOX,
         THIN_BOX,
         WHOLE_IMAGE_BOX,
+        MASK_OFF_BOX,
+        EMPTY_MASK,
+        INVALID_MASK,
+        MISSING_MASK,
         MISSING_CLASS,
         UNMEASURED_CLASS,
         RARE_CLASS,

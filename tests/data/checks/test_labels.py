@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from detkit.data import DetectionData, ReadIssue, ReadReport, Records
 from detkit.data.checks import rules
 from detkit.data.checks.findings import Finding, Severity
 from detkit.data.checks.labels import check_labels
+from detkit.structures import Segmentations
 
 Parts = dict[str, DetectionData]
 NAMES = ("cat", "dog")
@@ -119,6 +121,18 @@ def unchecked() -> Parts:
     return parts
 
 
+def masked(shift: float = 0, size: list[int] | None = None, count: int | None = None) -> Parts:
+    """Return data whose objects have outlines of their boxes, all or the first ones; that of the first one is moved, or replaced."""
+    data = clean()["train"]
+    boxes = data.records.boxes.tolist()
+    values: list[Any] = [[[x1, y1, x2, y1, x2, y2, x1, y2]] for x1, y1, x2, y2 in boxes]
+    x1, y1, x2, y2 = boxes[0]
+    values[0] = [[x1 + shift, y1, x2 + shift, y1, x2 + shift, y2, x1 + shift, y2]] if size is None else {"size": size, "counts": [81]}
+    values = values if count is None else [*values[:count], *[None] * (len(values) - count)]
+    columns = {**data.records.columns, "segmentations": Segmentations.of_values(values)}
+    return {**clean(), "train": replace(data, records=replace(data.records, columns=columns))}
+
+
 FAULTS: dict[str, tuple[Callable[[], Parts], str, int, str]] = {
     "no_training_objects": (lambda: no_objects("train", 30), "train", 30, "30 images"),
     "no_objects": (lambda: no_objects("val", 12), "val", 12, "12 images"),
@@ -159,6 +173,15 @@ FAULTS: dict[str, tuple[Callable[[], Parts], str, int, str]] = {
         1,
         "003.jpg object 3: dog, 200 x 99.5 pixels",
     ),
+    "mask_off_box": (lambda: masked(shift=9), "train", 1, "000.jpg object 1: cat, box 10 10 40 60, around the mask 19 10 49 60"),
+    "empty_mask": (lambda: masked(shift=500), "train", 1, "000.jpg object 1: cat, no pixel is inside"),
+    "invalid_mask": (
+        lambda: masked(size=[9, 9]),
+        "train",
+        1,
+        "000.jpg object 1: cat, run lengths of a mask: expected those of an image of 200 x 100 pixels (width x height), got 9 x 9",
+    ),
+    "missing_mask": (lambda: masked(count=2), "train", 58, "001.jpg object 1"),
     "missing_class": (lambda: missing("train"), "train", 1, "dog"),
     "unmeasured_class": (lambda: missing("val"), "val", 1, "dog"),
     "rare_class": (lambda: frequencies(9, 60), "train", 1, "dog: 9"),
