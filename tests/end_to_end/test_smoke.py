@@ -36,6 +36,7 @@ ALIKE = {
     "fcos_r50_fpn": "fcos_r50_fpn_paper",
     "fpn_r50_voc": "fpn_r50",
     "light_lite0_bccd": "light_lite0_bccd_taught",
+    "mask_rcnn_r50_fpn_v2": "mask_rcnn_r50_fpn",
     "retinanet_r50_fpn": "retinanet_r50_fpn_paper",
     "rtdetr_v2_lite0_bccd": "rtdetr_v2_embedded_bccd",
     "rtdetr_v2_r18": "deim_rtdetr_v2_r18",
