@@ -4,6 +4,7 @@
     python tools/benchmark.py detect --model retinanet
     python tools/benchmark.py yolox yolox_nano_coco.onnx yolox_nano_coco_convs_in_graph_order.npz --image photo.jpg
     python tools/benchmark.py train --rounds 3 --json train.json
+    python tools/benchmark.py train --model mask_rcnn
     python tools/benchmark.py queries yolox
     python tools/benchmark.py evaluate
     python tools/benchmark.py select
@@ -37,7 +38,9 @@ from benchmarks import timing
 
 from detkit.cli.outputs import check_file
 
-MODELS = ("faster_rcnn", "retinanet", "fcos", "ssd")
+MODELS = ("faster_rcnn", "mask_rcnn", "retinanet", "fcos", "ssd")
+
+TRAINED = ("faster_rcnn", "mask_rcnn")
 
 
 def detect(args: argparse.Namespace) -> timing.Report:
@@ -55,10 +58,10 @@ def yolox(args: argparse.Namespace) -> timing.Report:
 
 
 def train(args: argparse.Namespace) -> timing.Report:
-    """Training step of Faster R-CNN R50-FPN."""
+    """Training step of Faster R-CNN or Mask R-CNN R50-FPN."""
     from benchmarks.detection import train as measure
 
-    return measure(args.rounds, (args.short_side, args.long_side), args.batch_size)
+    return measure(args.rounds, (args.short_side, args.long_side), args.batch_size, args.model)
 
 
 def queries(args: argparse.Namespace) -> timing.Report:
@@ -159,7 +162,11 @@ def build_parser() -> argparse.ArgumentParser:
             ("weights", {"help": "weights of its convolutions (.npz), or the released .pth"}),
             ("--image", {"required": True}),
         ],
-        train: [*_image(), ("--batch-size", {"type": int, "default": 2})],
+        train: [
+            *_image(),
+            ("--batch-size", {"type": int, "default": 2}),
+            ("--model", {"choices": TRAINED, "default": "faster_rcnn"}),
+        ],
         queries: [
             ("comparison", {"choices": ("yolox", "transformers", "train")}),
             ("--batch-size", {"type": int, "default": 2, "help": "images of a training step"}),

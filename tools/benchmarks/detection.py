@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,13 +16,14 @@ from benchmarks.timing import WITHOUT_BF16, Report, has_bf16, in_turn, products
 from detkit.inference.device import pick_dtype
 from detkit.inference.optimize import optimize
 from detkit.models.detector import Detector
-from detkit.structures import Targets
+from detkit.structures import Masks, Targets
+from detkit.structures.masks import Crop
 from detkit.training.optim.precision import MixedPrecision, resolve_precision
 
 CPU = torch.device("cpu")
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 LEARNING_RATE = 1e-5
-TARGETS = {"faster_rcnn": (1.4, 4.0)}
+TARGETS = {"faster_rcnn": (1.4, 4.0), "mask_rcnn": (1.4, 4.0)}
 ONE_STAGE_TARGETS = (1.0, 3.0)
 
 
@@ -51,11 +53,11 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
     return Report(f"{pair.title}, one image of {size[0]}x{size[1]}", seconds, targets, notes)
 
 
-def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
+def train(rounds: int, size: tuple[int, int], batch_size: int, model: str = "faster_rcnn") -> Report:
     """Time a training step (forward, backward, SGD), with torchvision's frozen layers and samplers."""
     images = photographs(batch_size, *size)
     targets = random_targets(batch_size, size)
-    pair = PEERS["faster_rcnn"]
+    pair = PEERS[model]
     peer = pair.build_reference(images[:1])
     own = pair.build_own(peer)
     precision = resolve_precision("auto", CPU)
@@ -70,7 +72,7 @@ def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
         f"detkit {precision} (default)": own_step(own, images, targets, precision),
     }
     return Report(
-        f"a training step of Faster R-CNN R50-FPN, {batch_size} images of {size[0]}x{size[1]}",
+        f"a training step of {pair.title}, {batch_size} images of {size[0]}x{size[1]}",
         in_turn(sides, rounds, warm_up=2),
         {"detkit bf16 (default)": 3.0} if precision == "bf16" else {},
         [] if has_bf16() else [WITHOUT_BF16],
@@ -95,20 +97,34 @@ def _proposals(own: Any, images: list[Tensor]) -> int:
 
 
 def random_targets(count: int, size: tuple[int, int]) -> list[Targets]:
-    """Return eight random objects of 90 classes for each of ``count`` images."""
+    """Return eight random objects of 90 classes, ellipses, for each of ``count`` images."""
     generator = torch.Generator().manual_seed(1)
     height, width = size
     rows = []
     for _ in range(count):
         sides = torch.exp(torch.rand((8, 2), generator=generator) * 2.5 + 3).clamp(max=min(size) / 2)
         corners = torch.rand((8, 2), generator=generator) * (torch.tensor([width, height]) - sides)
-        rows.append(Targets.of(torch.cat([corners, corners + sides], 1), torch.randint(90, (8,), generator=generator)))
+        boxes = torch.cat([corners, corners + sides], 1)
+        rows.append(Targets.of(boxes, torch.randint(90, (8,), generator=generator)).replace(masks=_ellipses(boxes)))
     return rows
+
+
+def _ellipses(boxes: Tensor) -> Masks:
+    """Return the ellipses in boxes."""
+    crops: list[Crop] = []
+    for x1, y1, x2, y2 in boxes.round().int().tolist():
+        y, x = np.ogrid[-1 : 1 : (y2 - y1) * 1j, -1 : 1 : (x2 - x1) * 1j]
+        crops.append((x * x + y * y <= 1, x1, y1))
+    return Masks.of(crops)
 
 
 def _peer_step(model: nn.Module, images: list[Tensor], targets: list[Targets], dtype: torch.dtype) -> Callable[[], None]:
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], LEARNING_RATE, 0.9)
     rows = [{"boxes": target.boxes, "labels": target.labels + 1} for target in targets]
+    if hasattr(model.roi_heads, "mask_head"):
+        sizes = [(image.shape[1], image.shape[2]) for image in images]
+        for row, target, size in zip(rows, targets, sizes, strict=True):
+            row["masks"] = torch.from_numpy(target.masks.arrays(size)).to(torch.uint8)  # type: ignore[union-attr]
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):

@@ -81,6 +81,11 @@ def _condition_faster_rcnn(model: nn.Module, run: Run) -> None:
     predictor.cls_score.bias[0] += 4.0  # most regions are background
 
 
+def _condition_mask_rcnn(model: nn.Module, run: Run) -> None:
+    _condition_faster_rcnn(model, run)
+    _spread({model.roi_heads.mask_predictor.mask_fcn_logits: 2.0}, run)
+
+
 def _condition_dense(rarity: float) -> Callable[[nn.Module, Run], None]:
     """Condition heads with one sigmoid per class: logits are lowered by ``rarity``, so that few of the many anchors score high."""
 
@@ -105,6 +110,7 @@ def _condition_ssd(model: nn.Module, run: Run) -> None:
 
 PEERS: dict[str, Peer] = {
     "faster_rcnn": Peer("Faster R-CNN R50-FPN", "fasterrcnn_resnet50_fpn", _condition_faster_rcnn),
+    "mask_rcnn": Peer("Mask R-CNN R50-FPN", "maskrcnn_resnet50_fpn", _condition_mask_rcnn),
     "retinanet": Peer("RetinaNet R50-FPN", "retinanet_resnet50_fpn", _condition_dense(8.5)),
     "fcos": Peer("FCOS R50-FPN", "fcos_resnet50_fpn", _condition_dense(7.0), eps=1e-5),
     "ssd": Peer("SSD300 VGG16", "ssd300_vgg16", _condition_ssd, eps=None, size=(300, 300)),
