@@ -130,7 +130,22 @@ def run(options: ExplainOptions) -> int:
         _print_stage(stage, explanation.targets, predictor.class_names)
         written = _draw(drawings, image, stage, explanation, predictor, scores)
         print(f"written: {', '.join(map(printable, written))}")
+    _draw_masks(drawings, image, predictor, scores)
     return 0
+
+
+def _draw_masks(drawings: DrawingWriter, image: Path, predictor: Predictor, scores: MinScores) -> None:
+    """Draw the probabilities of the masks, if the detector has masks."""
+    from detkit.data.media.images import read_image
+    from detkit.drawing.probabilities import draw_mask_probabilities
+
+    pixels = read_image(image)
+    rows = predictor(pixels).numpy()
+    if rows.mask_probabilities is None:
+        return
+    rows = rows[scores.keep(rows)]
+    written = drawings.write(f"{image.stem}-masks", draw_mask_probabilities(pixels, rows, predictor.class_names))
+    print(f"\nmasks: {count(len(rows), 'detection')}; blue: not of the object, green: undecided, red: of it\nwritten: {printable(written)}")
 
 
 def _family(options: ExplainOptions, image: Path) -> int:
