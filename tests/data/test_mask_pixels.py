@@ -47,6 +47,8 @@ def test_run_lengths_and_missing_masks() -> None:
 
 AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "flips": {"flip": 0.5, "vertical_flip": 0.5, "quarter_turns": 0.5},
+    "quarter turns": {"quarter_turns": 1.0, "flip": 0.0},
+    "IoU crop": {"crop": {"probability": 1}, "quarter_turns": 0.5, "vertical_flip": 0.5},
     "rotation": {"rotation": {"degrees": 25, "shear": 8, "probability": 1}},
     "crop": {"crop": {"probability": 1}, "zoom_out": {"probability": 0.5}},
     "mosaic": {"mosaic": {"probability": 1, "degrees": 10, "size": (160, 200)}, "resize": {"kind": "jitter", "size": (160, 200)}},
@@ -73,7 +75,7 @@ def test_masks_stay_on_their_objects(name: str) -> None:
             if name != "mixup":
                 assert colored[inner].mean() > 0.98 if inner.any() else True, (seed, row)
         union = masks.arrays(result.size).any(0)
-        if name not in ("mixup", "crop"):  # what a crop shows too little of is dropped
+        if name not in ("mixup", "crop", "IoU crop"):  # what a crop shows too little of is dropped
             inside = cv2.erode(colored.astype(np.uint8), np.ones((7, 7)), borderValue=0).astype(bool)
             assert union[inside].mean() > 0.9 if inside.any() else True
         seen += len(masks)
