@@ -22,6 +22,7 @@ from detkit.inference import load
 from detkit.models.detector import DetectorConfig
 from detkit.models.one_stage import OneStageConfig
 from detkit.models.rcnn import RCNNConfig
+from detkit.models.semantic.unet import UNetConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
 
@@ -37,6 +38,8 @@ _SAMPLES = 8
 """Sampled regions per image for such detectors: some pass each region through the whole network."""
 _SIDE = 224
 """Limit of the shorter side of images in pixels, if the model does not take images of one size only."""
+_NARROW = 16
+"""Divisor of the channels of such a U-Net."""
 _TILE = 128
 """Limit of the side of tiles in pixels; images have 192 and more."""
 _MULTIPLE = 32
@@ -85,7 +88,7 @@ def smoke(config: Experiment) -> SmokeResult:
 
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
     """Return the config on generated data in ``folder``, small enough for two cores and a minute."""
-    model = _with_few_proposals(config.model)
+    model = _with_few_channels(_with_few_proposals(config.model))
     if model.region_config is not None:
         model = model.replace(region=_small_region(model.region_config, few_samples=model.proposals_config is not None))
     return config.replace(
@@ -121,6 +124,14 @@ def _with_few_proposals(model: DetectorConfig) -> DetectorConfig:
     return model
 
 
+def _with_few_channels(model: DetectorConfig) -> DetectorConfig:
+    """Return the config of a model; the U-Net of the paper, of 31 million parameters, with narrower maps."""
+    if not isinstance(model, UNetConfig) or model.paper is None:
+        return model
+    narrow = tuple(max(1, channels // _NARROW) for channels in model.paper.channels)
+    return model.replace(paper=model.paper.replace(channels=narrow))
+
+
 def _small_region(region: RegionConfig, *, few_samples: bool) -> RegionConfig:
     """Return settings of a second stage with narrower layers, few samples, and embeddings that need no checkpoint."""
     if isinstance(region.head, TwoFCConfig) and region.head.hidden > _WIDE:
@@ -146,7 +157,7 @@ def _small(model: DetectorConfig) -> PreprocessConfig:
     preprocess = model.preprocess
     if preprocess.rule == "short_side":
         return preprocess.replace(short_side=min(preprocess.short_side, _SIDE), long_side=min(preprocess.long_side, 2 * _SIDE))
-    size, takes_any = preprocess.input_size, isinstance(model, OneStageConfig) and not model.has_fixed_size
+    size, takes_any = preprocess.input_size, model.segments or (isinstance(model, OneStageConfig) and not model.has_fixed_size)
     if size is None or not takes_any or min(size) <= _SIDE:
         return preprocess
     height, width = (max(_MULTIPLE, round(side * _SIDE / min(size) / _MULTIPLE) * _MULTIPLE) for side in size)
