@@ -30,7 +30,7 @@ def test_shards_are_written_and_reported(sample: Path, tmp_path: Path, capsys: p
 
 
 def test_one_part_is_written_without_annotations(sample: Path, tmp_path: Path) -> None:
-    assert main(["data", "shard", str(sample), str(tmp_path / "val"), "--parts", "val", "--no-annotations"]) == 0
+    assert main(["data", "shard", str(sample), str(tmp_path / "val"), "--parts", "val", "--no-copy-annotations"]) == 0
     assert sorted(path.name for path in (tmp_path / "val").iterdir()) == ["shards.json", "val-000000.tar", "val.parquet"]
 
 
