@@ -76,6 +76,8 @@ def _check_tiles(config: Experiment) -> None:
         return
     if config.model.whole_images:
         raise ValueError("data.tiles: a classifier is trained on whole images, or on crops of objects (data.crops); set data.tiles=none")
+    if config.model.segments:
+        raise ValueError("data.tiles: semantic segmentation is trained on whole images; set data.tiles=none, or cut them: detkit data tile")
     fitted = [stage.name for stage in config.stages if stage.kind != "gradient"]
     if fitted:
         raise ValueError(
