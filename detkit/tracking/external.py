@@ -15,7 +15,7 @@ from detkit.registry import did_you_mean
 from detkit.structures.detection import DetectionArrays
 from detkit.tracking.clock import Clock
 from detkit.tracking.memory import FORGET_AFTER
-from detkit.tracking.observations import DetectionRows, observations
+from detkit.tracking.observations import DetectionRows, masks_of, observations
 from detkit.tracking.tracks import Tracks
 
 PREFIX = "trackers:"
@@ -100,7 +100,8 @@ class ExternalTracker:
         ids, rows = ids[order] + 1, rows[order]
         boxes, scores, labels = (to_numpy(values)[rows] for values in (detections.boxes, detections.scores, detections.labels))
         voted = self._votes.add(ids, scores, labels)
-        found = DetectionArrays(boxes.astype(np.float32).reshape(-1, 4), scores.astype(np.float32), voted, detections.class_names)
+        names, masks = detections.class_names, masks_of(detections, rows)
+        found = DetectionArrays(boxes.astype(np.float32).reshape(-1, 4), scores.astype(np.float32), voted, names, masks=masks)
         return Tracks(found, ids, rows, seconds)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from detkit.arrays import Doubles, Integers, to_numpy
+from detkit.structures.masks import Masks
 
 _MOST_CLASSES = 65_536
 
@@ -29,6 +30,12 @@ class DetectionRows(Protocol):
     @property
     def class_names(self) -> tuple[str | None, ...] | None:
         """Names of the classes."""
+
+
+def masks_of(detections: DetectionRows, rows: Integers) -> Masks | None:
+    """Return the masks of some detections; None for a detector without masks."""
+    masks: Masks | None = getattr(detections, "masks", None)
+    return None if masks is None else masks[rows]
 
 
 class Observations(NamedTuple):

@@ -14,7 +14,7 @@ from detkit.tracking.clock import EARLY, Clock
 from detkit.tracking.config import KINDS, ByteTrackConfig, SortConfig
 from detkit.tracking.matching import Labels, match_boxes
 from detkit.tracking.motion import Motion, Noise
-from detkit.tracking.observations import DetectionRows, Observations, observations
+from detkit.tracking.observations import DetectionRows, Observations, masks_of, observations
 from detkit.tracking.table import UNCONFIRMED, TrackTable
 from detkit.tracking.tracks import Tracks
 
@@ -175,6 +175,7 @@ class Tracker:
             table.scores[tracks].astype(np.float32),
             table.labels[tracks].astype(np.int64),
             detections.class_names,
+            masks=masks_of(detections, rows),
         )
         return Tracks(found, table.ids[tracks].astype(np.int64), rows, seconds)
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from detkit.inference import Predictor
 from detkit.preprocess import PreprocessConfig
@@ -43,6 +44,18 @@ class BrightDetector(nn.Module):
                 rows.append((box, 0.9 - 0.3 * label, label))
         boxes = torch.tensor([row[0] for row in rows], dtype=torch.float32).reshape(-1, 4) * self.scale
         return Detections(boxes, torch.tensor([row[1] for row in rows]).float(), torch.tensor([row[2] for row in rows]).long())
+
+
+class MaskedDetector(BrightDetector):
+    """Detects the bright region of each color channel, with its pixels as the mask, on a grid over the box."""
+
+    def _one(self, image: Tensor) -> Detections:
+        detections = super()._one(image)
+        grids = torch.zeros(len(detections), 112, 112)
+        for row, (label, box) in enumerate(zip(detections.labels.tolist(), detections.boxes.int().tolist(), strict=True)):
+            pixels = (image[label, box[1] : box[3], box[0] : box[2]] > 0.5).float()
+            grids[row] = interpolate(pixels[None, None], (112, 112), mode="bilinear")[0, 0]
+        return detections.replace(mask_probabilities=grids)
 
 
 def predictor(short_side: int = 100, **options: object) -> Predictor:

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bright import BrightDetector, image, predictor, saved
+from bright import MaskedDetector, image, predictor, saved
 from PIL import Image, ImageDraw
 from torch import Tensor
-from torch.nn.functional import interpolate
 from videos import film
 
 import detkit.inference
@@ -26,18 +25,6 @@ from detkit.structures import Detections, Segmentations
 from detkit.structures.run_lengths import mask_array
 
 SIZE = (120, 160)
-
-
-class MaskedDetector(BrightDetector):
-    """Detects the bright region of each color channel, with its pixels as the mask, on a grid over the box."""
-
-    def _one(self, image: Tensor) -> Detections:
-        detections = super()._one(image)
-        grids = torch.zeros(len(detections), 112, 112)
-        for row, (label, box) in enumerate(zip(detections.labels.tolist(), detections.boxes.int().tolist(), strict=True)):
-            pixels = (image[label, box[1] : box[3], box[0] : box[2]] > 0.5).float()
-            grids[row] = interpolate(pixels[None, None], (112, 112), mode="bilinear")[0, 0]
-        return detections.replace(mask_probabilities=grids)
 
 
 def shapes() -> np.ndarray:
