@@ -19,6 +19,7 @@ from detkit.data.live.address import is_address
 from detkit.data.media.images import decode_image
 from detkit.inference.files import PredictorOf, read_path, windows
 from detkit.inference.image_like import as_pixels
+from detkit.machine import keep_freed_memory
 
 CONTENT_COLUMNS = ("bytes", "image", "path", "item")
 """Columns that are looked for, in this order: those of ``ray.data``'s ``read_binary_files``, ``read_images`` and ``from_items``."""
@@ -70,6 +71,7 @@ class BatchDetector:
         self._columns = columns
         if columns.folder is not None and Path(columns.folder).is_dir():
             os.chdir(columns.folder)  # the process is the actor's own
+            keep_freed_memory()  # as in `detkit detect`: a sixth of the processor time
         self._predictor: PredictorOf[Any] = load_sent(spec, contents if fetch is None else fetch(contents))
 
     def __call__(self, batch: Mapping[str, Any]) -> Any:

@@ -14,14 +14,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from detkit.machine import keep_freed_memory as keep_freed_memory
+
 _ALLOCATIONS = 10_000
 _STEPS = 20
-
-# From glibc's malloc.h.
-_TRIM_THRESHOLD = -1
-_MMAP_THRESHOLD = -3
-_LARGEST = 2**31 - 1
-
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes of a command that was stopped by SIGINT or SIGTERM."""
@@ -86,24 +82,3 @@ def _skip_final_collection() -> None:
     """
     if not any(kind.__module__ == "nanobind" for kind in type.__subclasses__(type)):
         gc.freeze()
-
-
-def keep_freed_memory() -> bool:
-    """Stop glibc's malloc from returning large freed blocks to the system, and return whether that was possible.
-
-    Every training step allocates the same large tensors. By default each is mapped again and the system clears its pages one
-    fault at a time, which can double the time of a step on a CPU. Peak memory does not change; the process keeps it until it ends.
-    Does nothing without glibc, with another allocator, or if the user sets ``MALLOC_...`` or ``GLIBC_TUNABLES`` variables.
-    """
-    import ctypes
-    import platform
-
-    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
-        return False
-    if any(name.startswith("MALLOC_") and name.endswith("_") for name in os.environ) or "GLIBC_TUNABLES" in os.environ:
-        return False
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return False
-    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST)) and bool(mallopt(_TRIM_THRESHOLD, _LARGEST))
