@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -26,6 +26,10 @@ from detkit.weights import EMBEDDED
 
 FASTER = 1.2
 """Ratio of latencies from which one detector counts as faster than another."""
+
+
+MAX_UNEVEN = 1.25
+"""Ratio of the images that two runs of a detector see in equal minutes above which the machine was not equally fast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,7 @@ def judge(session: Session, resamples: int = RESAMPLES, progress: Callable[[str]
         "command": training_command(session.plan, advice.recommended or advice.best),
         "advice": advice.sentence,
         "fractions": _learning_curves(session, truth, weights),
+        "uneven": uneven_runs(rows) if session.plan.protocol.budget is not None else [],
         "stopped": [unit.name for unit in session.units() if session.folder.is_stopped(unit)],
         "missing": [unit.name for unit in session.units() if not session.folder.is_evaluated(unit) and not session.folder.is_stopped(unit)],
     }
@@ -145,6 +150,19 @@ def _numbers_on(folder: ComparisonFolder, unit: Unit, part: str, truth: GroundTr
     if not folder.detections(unit, part).is_file():
         return None
     return dict(coco_numbers(truth, curves(truth, folder.table(unit, part), "hotcoco"), "hotcoco").values)
+
+
+def uneven_runs(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each detector whose runs saw very different numbers of images in equal core-minutes.
+
+    A core does less in a minute while other programs use the machine, or on another processor. Then minutes are not equal work.
+    """
+    lines = []
+    for row in rows:
+        images = [run["images_seen"] for run in row["runs"] if run.get("images_seen")]
+        if images and max(images) > MAX_UNEVEN * min(images):
+            lines.append(f"{row['name']}: {min(images):,} to {max(images):,} images")
+    return lines
 
 
 def latencies(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from comparison_fakes import folder_in, fresh, plan_for, write_data
 from detkit.checkpoint.atomic import finite
 from detkit.comparison.detections import read_detections, read_masks, write_detections
 from detkit.comparison.folder import ComparisonFolder
-from detkit.comparison.results import judge, training_command
+from detkit.comparison.results import judge, training_command, uneven_runs
 from detkit.comparison.session import Session, read_plan
 from detkit.comparison.statistics import Sample, difference, estimate, image_weights, samples
 from detkit.data import SourceConfig, read_source
@@ -168,3 +168,12 @@ def test_masks_of_results_files_and_their_round_trip(tmp_path: Path) -> None:
     evaluator = Evaluator(data, data.class_names)
     assert evaluator.read_masks(tmp_path / "results.json") == masks
     assert evaluator.read_results(tmp_path / "results.json")[:, 1:5].tolist() == table[:, 1:5].tolist()
+
+
+def test_equal_minutes_of_unequal_work_are_reported() -> None:
+    rows = [
+        {"name": "steady", "runs": [{"images_seen": 400}, {"images_seen": 440}, {"images_seen": None}]},
+        {"name": "disturbed", "runs": [{"images_seen": 212}, {"images_seen": 440}]},
+        {"name": "results file", "runs": [{}]},
+    ]
+    assert uneven_runs(rows) == ["disturbed: 212 to 440 images"]

@@ -70,6 +70,9 @@ def results_text(results: dict[str, Any]) -> str:
         f"on {count(results['images'], 'test image')} with {count(results['boxes'], 'object')}; means of the runs; the interval of AP is "
         f"over images ({results['resamples']:,} bootstrap resamples) and seeds; ms: median time of an image"
     )
+    if results["uneven"]:
+        runs = "; ".join(results["uneven"])
+        lines.append(f"warning: the machine was not equally fast for all runs ({runs}): repeat it on a quiet machine, or with --steps")
     for unit in results["stopped"]:
         lines.append(f"stopped early: {unit}")
     if results["missing"]:

@@ -18,6 +18,11 @@ from detkit.report.parts import Column, command, facts, paragraph, table
 MOST_CLASSES = 40
 """Classes of the table by class; of more classes, only the sizes are shown."""
 
+UNEVEN = (
+    "Warning: the machine was not equally fast for all runs, as the same detector saw very different numbers of images in equal minutes. "
+    "Other programs were running, or parts ran on other machines. Repeat it on a quiet machine, or with --steps"
+)
+
 
 def write_page(session: Session, results: dict[str, Any], path: Path) -> int:
     """Write the report of a comparison and return its size in bytes.
@@ -27,7 +32,10 @@ def write_page(session: Session, results: dict[str, Any], path: Path) -> int:
     """
     truth = ground_truth(session)
     drawn = drawn_detectors(session, truth)
-    sections = [Section("protocol", "Protocol", protocol_part(session.plan, session.parts.description, _sizes(session)))]
+    protocol = [protocol_part(session.plan, session.parts.description, _sizes(session))]
+    if results["uneven"]:
+        protocol.append(paragraph(f"{UNEVEN}: {'; '.join(results['uneven'])}."))
+    sections = [Section("protocol", "Protocol", join(protocol))]
     sections.append(Section("results", "Results", charts.results_table(results)))
     sections.append(Section("speed", "Accuracy and speed", charts.accuracy_chart(results)))
     if results["pairs"]:
