@@ -128,8 +128,10 @@ def _checked_runs(value: Mapping[str, Any], where: str) -> Runs:
         raise ValueError(f"{where}: expected {_EXPECTED}, got {str(dict(value))[:60]}")
     lengths = _lengths(counts, where)
     height, width = (int(side) for side in size)  # type: ignore[union-attr]
-    if (lengths < 0).any() or int(lengths.sum()) != height * width:
-        raise ValueError(f"{where}.counts: expected run lengths of {height * width:,} pixels in all ({width} x {height}), got others")
+    total = int(lengths.sum())
+    if (lengths < 0).any() or total != height * width:
+        got = f"{total:,}" if total != height * width else "a negative length"
+        raise ValueError(f"{where}.counts: expected run lengths of {height * width:,} pixels in all ({width} x {height}), got {got}")
     text = counts.decode("ascii") if isinstance(counts, bytes) else counts
     return {"size": [height, width], "counts": text if isinstance(text, str) else lengths.tolist()}
 
