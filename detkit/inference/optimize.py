@@ -63,17 +63,17 @@ class InFloat32(nn.Module):
     """Runs a module in float32 even under autocast; its attributes are accessible through the wrapper.
 
     Args:
-        module: The module; its inputs and outputs are tensors, or tuples of tensors.
+        module: The module; its first input is a tensor, and its output a tensor or a tuple of tensors.
     """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
 
-    def forward(self, x: Tensor) -> Any:
-        """Return the output of the module for ``x`` in float32."""
+    def forward(self, x: Tensor, *others: Any) -> Any:
+        """Return the output of the module for ``x`` in float32; other inputs are passed on."""
         with torch.autocast(x.device.type, enabled=False):
-            return self.module(x.float())
+            return self.module(x.float(), *others)
 
     def __getattr__(self, name: str) -> Any:
         try:
