@@ -14,7 +14,7 @@ from detkit.export.select import BoxSource, Entries, Selected, level_of_rows, se
 from detkit.heads.one_stage import level_lengths
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.exported.metadata import OutputKind
-from detkit.inference.exported.outputs import IMAGES, OUTPUTS, SIZES
+from detkit.inference.exported.outputs import IMAGES, OUTPUTS, PROBABILITIES, SIZES
 from detkit.models.detector import Detector
 from detkit.models.one_stage import OneStage
 from detkit.ops.select import Selection
@@ -77,6 +77,8 @@ class Graph(nn.Module):
             count = self.rules.max_detections or MAX_DETECTIONS
             return {"boxes": {1: count, 2: 4}, "scores": {1: count}, "labels": {1: count}}
         classes = self.detector.num_classes
+        if self.kind == "pixels":
+            return {PROBABILITIES: {1: classes}}
         return {"scores": {1: classes}} if self.kind == "classes" else {"scores": {2: classes}, "boxes": {2: 4}}
 
     def dynamic_axes(self, batch_size: int | None) -> dict[str, dict[int, str]]:
@@ -86,6 +88,8 @@ class Graph(nn.Module):
             axes[IMAGES] |= {2: "height", 3: "width"}
             if self.kind == "locations":
                 axes["scores"][1] = axes["boxes"][1] = "locations"
+            if self.kind == "pixels":
+                axes[PROBABILITIES] |= {2: "height", 3: "width"}
         if batch_size is None:
             for name in axes.keys() - {"levels"}:
                 axes[name][0] = "batch"

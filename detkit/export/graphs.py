@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_type_hints
 
-from detkit.export.classifier_graph import ClassScores
+from detkit.export.classifier_graph import ClassScores, PixelProbabilities
 from detkit.export.graph import Graph, OneStageDetections, OneStageLocations
 from detkit.export.region_graph import FasterRCNNDetections, FastRCNNDetections, MaskRCNNDetections
 from detkit.export.select import unsupported
@@ -18,12 +18,14 @@ from detkit.models.faster_rcnn import FasterRCNN
 from detkit.models.mask_rcnn import MaskRCNN
 from detkit.models.one_stage import OneStage
 from detkit.models.rcnn import RCNN
+from detkit.models.semantic.segmenter import Segmenter
 
 GRAPHS: tuple[tuple[type[Detector], tuple[type[Graph], ...]], ...] = (
     (OneStage, (OneStageDetections, OneStageLocations)),
     (MaskRCNN, (MaskRCNNDetections,)),
     (FasterRCNN, (FasterRCNNDetections,)),
     (Classifier, (ClassScores,)),
+    (Segmenter, (PixelProbabilities,)),
     (RCNN, (RCNNDetections,)),
     (FastRCNN, (FastRCNNDetections,)),
 )

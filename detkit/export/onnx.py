@@ -152,6 +152,7 @@ def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) ->
         input_size=detector.input_size,
         levels=graph.levels,
         mask_side=graph.mask_side,
+        background=graph.kind != "pixels" or detector.config.background,
         batch_size=settings.batch_size,
         precision=settings.precision,
         min_score=settings.min_score,

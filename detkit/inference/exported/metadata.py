@@ -15,12 +15,13 @@ from detkit.json_text import parse_json
 METADATA_KEY = "detkit"
 """Key of the file's metadata entry that describes the detector, as JSON."""
 FORMAT = 4
-"""Version of the metadata; version 1 has no operating points, 2 knows only the outputs ``locations``, and 3 has no masks."""
+"""Version of the metadata; version 1 has no operating points, 2 knows only the outputs ``locations``, 3 neither masks nor ``pixels``."""
 
 EMBEDDINGS = "embeddings"
 """Output of a tower of CLIP; see :func:`detkit.export.clip.export_tower`. Such a file is no detector."""
-OutputKind = Literal["detections", "locations", "classes"]
-"""Outputs of a file: the detections of each image; scores and boxes at every location; or the scores of whole images."""
+OutputKind = Literal["detections", "locations", "classes", "pixels"]
+"""Outputs of a file: the detections of each image; scores and boxes at every location; the scores of whole images; or those of every
+pixel."""
 
 
 class ExportMetadata(Config):
@@ -52,6 +53,8 @@ class ExportMetadata(Config):
     """Number of locations of each level, where the file does not return it."""
     mask_side: int | None = Field(None, ge=1, le=1024)
     """Cells of a side of the grid of each detection's mask; none: the file returns no masks."""
+    background: bool = True
+    """For the outputs ``pixels``: whether pixels of no object are a class, whose probability is what the others lack of 1."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     """Data type of convolutions and matrix products."""
     min_score: float | None
@@ -106,6 +109,8 @@ def suggestions(path: Path, metadata: ExportMetadata) -> dict[str, Any]:
         "min_score": metadata.min_score,
         "proposals": metadata.proposals,
         "classifies": metadata.outputs == "classes",
+        "segments": metadata.outputs == "pixels",
+        "background": metadata.background,
     }
     if metadata.operating_points is None:
         return known

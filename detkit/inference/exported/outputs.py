@@ -21,17 +21,20 @@ it are padding."""
 MASKS = "mask_probabilities"
 """Last output of the ``detections`` of a detector with masks: ``(B, d, M, M)``, the probability that each cell of a grid over the box
 belongs to the object, for the first d detections, which are the most of any image of the batch."""
+PROBABILITIES = "probabilities"
+"""Output of a model for semantic segmentation: ``(B, K, H, W)``, the probability of each class in every pixel of the input."""
 OUTPUTS: Mapping[OutputKind, tuple[str, ...]] = {
     "detections": ("boxes", "scores", "labels", "counts"),
     "locations": ("scores", "boxes", "levels"),
     "classes": ("scores",),
+    "pixels": (PROBABILITIES,),
 }
 """The outputs of each kind, in the order of the file.
 
 ``detections``: the detections of each image, best first, padded to the most of any image: ``boxes (B, D, 4)`` clipped to the image,
-``scores (B, D)``, ``labels (B, D)``, and their number ``counts (B,)``. ``locations``: ``scores (B, N, K)`` and ``boxes (B, N, 4)`` at every
-location, and the number of locations of each level ``levels (L,)``. ``classes``: ``scores (B, K)`` of whole images. Boxes are ``x1 y1 x2
-y2`` in pixels of the input."""
+``scores (B, D)``, ``labels (B, D)``, and their number ``counts (B,)``. ``locations``: ``scores (B, N, K)`` and ``boxes (B, N, 4)`` at
+every location, and the number of locations of each level ``levels (L,)``. ``classes``: ``scores (B, K)`` of whole images. ``pixels``: see
+:data:`PROBABILITIES`. Boxes are ``x1 y1 x2 y2`` in pixels of the input."""
 
 Outputs = dict[str, Any]
 
@@ -56,6 +59,8 @@ def detections_of(kind: OutputKind, outputs: Outputs, image: int, size: Size, ru
         return _given(outputs, image, rules.max_detections)
     if kind == "classes":
         return _of_whole_image(outputs["scores"][image], size, rules.max_detections)
+    if kind == "pixels":
+        return _of_pixels(outputs[PROBABILITIES][image, :, : size[0], : size[1]], size)
     boxes, limits = outputs["boxes"][image], np.array([size[1], size[0], size[1], size[0]], np.float32)
     levels = outputs["levels"].tolist()
     return DetectionArrays(*select_arrays(lambda rows: boxes[rows].clip(0, limits), outputs["scores"][image], levels, rules))
@@ -74,3 +79,10 @@ def _of_whole_image(scores: Floats, size: Size, limit: int | None) -> DetectionA
     labels = labels[scores[labels] >= 0]
     whole = np.array([[0, 0, size[1], size[0]]], np.float32).repeat(len(labels), 0)
     return DetectionArrays(whole, scores[labels], labels)
+
+
+def _of_pixels(probabilities: Floats, size: Size) -> DetectionArrays:
+    """Return the probabilities ``(K, H, W)`` of the classes as one row for each, over a box of the whole image."""
+    count = len(probabilities)
+    whole = np.array([[0, 0, size[1], size[0]]], np.float32).repeat(count, 0)
+    return DetectionArrays(whole, probabilities.max((1, 2)), np.arange(count, dtype=np.int64), mask_probabilities=probabilities)

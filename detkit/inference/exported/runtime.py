@@ -12,7 +12,17 @@ from detkit.arrays import Floats, Integers, to_numpy
 from detkit.config import ConfigError
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.exported.metadata import ExportMetadata, suggestions
-from detkit.inference.exported.outputs import IMAGES, MASKS, PROPOSAL_COUNTS, PROPOSALS, SIZES, Outputs, detections_of, output_names
+from detkit.inference.exported.outputs import (
+    IMAGES,
+    MASKS,
+    PROBABILITIES,
+    PROPOSAL_COUNTS,
+    PROPOSALS,
+    SIZES,
+    Outputs,
+    detections_of,
+    output_names,
+)
 from detkit.inference.runtime import RuntimeInfo
 from detkit.preprocess.arrays import PreparedArray
 from detkit.preprocess.config import PreprocessConfig
@@ -57,9 +67,10 @@ class ExportedRuntime:
             takes_any_batch=metadata.batch_size is None,
             input_size=metadata.input_size,
             pad_multiple=metadata.pad_multiple,
-            max_detections=None if metadata.outputs == "classes" else self.postprocess.max_detections,
+            max_detections=None if metadata.outputs in ("classes", "pixels") else self.postprocess.max_detections,
             takes_proposals=metadata.proposals is not None,
             classifies=metadata.outputs == "classes",
+            segments=metadata.outputs == "pixels",
             metadata=suggestions(path, metadata),
         )
 
@@ -154,8 +165,11 @@ class ExportedRuntime:
         return [to_numpy(rows.boxes) for rows in proposals if rows is not None]
 
     def _check_outputs(self, outputs: Outputs) -> None:
-        named, scores, wrong = len(self.info.class_names), outputs["scores"], ""
-        if self.metadata_entry.outputs == "detections":
+        named, wrong = len(self.info.class_names), ""
+        scores = outputs[PROBABILITIES if self.metadata_entry.outputs == "pixels" else "scores"]
+        if self.metadata_entry.outputs == "pixels":
+            wrong = f"probabilities of shape {scores.shape}" if scores.shape[1] != named else ""
+        elif self.metadata_entry.outputs == "detections":
             largest = int(outputs["labels"].max(initial=-1))
             wrong = f"labels up to {largest}" if largest >= named else self._wrong_masks(outputs)
         elif scores.shape[-1] != named or ("levels" in outputs and outputs["levels"].sum() != scores.shape[1]):
