@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from detkit.data.storage import door
-from detkit.data.storage.addresses import Member, address_of, is_address, is_stored, shown
+from detkit.data.storage.addresses import Member, address_of, is_address, is_stored, member_range, shown
 from detkit.data.storage.cache import ByteCache, digest_of, digest_of_file
 from detkit.data.storage.retries import IncompleteError, StorageError, retried
 from detkit.data.storage.settings import StorageSettings
@@ -120,14 +120,14 @@ def local_copy(path: str | Path) -> Path:
 
 def stored_length(path: str | Path) -> int | None:
     """Return the number of bytes of a member of a shard; None for other paths, as asking for it takes time."""
-    member = Member.parse(path)
-    return None if member is None else member.length
+    member = member_range(path)
+    return None if member is None else member[0]
 
 
 def stored_digest(path: str | Path) -> str | None:
     """Return the digest of a member of a shard; None for other paths."""
-    member = Member.parse(path)
-    return None if member is None else member.digest
+    member = member_range(path)
+    return None if member is None else member[1]
 
 
 def _read_local(member: Member) -> bytes:
