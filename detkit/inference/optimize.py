@@ -21,6 +21,7 @@ from detkit.models.one_stage import OneStage
 from detkit.models.regions import has_regions
 from detkit.necks.fpn import FPN
 
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 _FLOAT32_LAYERS = (Float32Conv2d, Float32Linear)
 MIN_WIDE_CHANNELS = 64
 """Output channels from which a last layer takes enough time to be worth optimizing."""
@@ -84,7 +85,7 @@ class InFloat32(nn.Module):
 
 def _keep_convolutions_in_float32(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.Conv2d):
+        if isinstance(child, _CONVOLUTIONS):
             module.add_module(name, InFloat32(child))
         elif not isinstance(child, InFloat32):
             _keep_convolutions_in_float32(child)
@@ -109,7 +110,7 @@ def _convert(module: nn.Module, dtype: torch.dtype) -> None:
     for child in module.children():
         if isinstance(child, InFloat32):
             continue
-        if isinstance(child, (nn.Conv2d, nn.Linear)) and not isinstance(child, _FLOAT32_LAYERS):
+        if isinstance(child, (*_CONVOLUTIONS, nn.Linear)) and not isinstance(child, _FLOAT32_LAYERS):
             child.to(dtype)
         _convert(child, dtype)
 

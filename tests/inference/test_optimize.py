@@ -6,11 +6,16 @@ from torch import Tensor, nn
 
 from detkit.accelerate.fused import can_fuse
 from detkit.accelerate.mixed_precision import MixedPrecisionConv
+from detkit.backbones import BackboneConfig
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
+from detkit.heads.region.layers import TwoFCConfig
+from detkit.heads.region.mask import MaskHeadConfig
 from detkit.inference.optimize import optimize
 from detkit.layers import FrozenBatchNorm
 from detkit.models.detector import Detector
+from detkit.models.mask_rcnn import MaskRCNNConfig
 from detkit.models.presets.torchvision import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2, retinanet_resnet50_fpn
+from detkit.necks import FPNConfig
 from detkit.structures import Detections
 
 
@@ -134,3 +139,26 @@ def detector_with_norms() -> Detector:
     with torch.device("meta"):
         detector = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None)).build(3)
     return detector.to_empty(device="cpu")
+
+
+@pytest.mark.parametrize("backbone", ["shufflenet_v2_x0_5", "resnet18"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_masks_of_the_optimized_copy(backbone: str, dtype: torch.dtype) -> None:
+    """The mask head has a transposed convolution, and a last layer with labels as a further input; one backbone is depthwise."""
+    config = MaskRCNNConfig(
+        backbone=BackboneConfig(name=backbone, weights=None), neck=FPNConfig(out_channels=16), mask=MaskHeadConfig(convs=1, width=16)
+    )
+    torch.manual_seed(0)
+    region = config.region.replace(head=TwoFCConfig(hidden=16), min_score=0.0, max_detections=5)
+    detector = config.replace(region=region, rpn=config.rpn.replace(max_proposals=10)).build(2).eval()
+    fast = optimize(detector, dtype)
+    images = [torch.rand(3, 64, 96)]
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
+        batch = fast.prepare(images)
+        rows, exact = fast.detect(fast.raw(batch), batch)[0], detector(images)[0]
+    assert rows.mask_probabilities is not None
+    assert exact.mask_probabilities is not None
+    assert rows.mask_probabilities.dtype == torch.float32
+    assert len(rows) == len(exact) > 0
+    means = [part.mask_probabilities.mean() for part in (rows, exact)]
+    torch.testing.assert_close(*means, atol=0.02, rtol=0)
