@@ -38,7 +38,15 @@ FAST = ("fast_rcnn_lite0_bccd", "sppnet_lite0_bccd", "classify_bccd_crops", "lig
 
 By default, ``tests/export`` has two stages in ``test_region_graph``, and warped proposals in ``test_proposal_graphs``.
 """
-SLOW = ("deimv2_atto", "detr_lite0_bccd", "embedded_bccd", "faster_rcnn_lite0_bccd", "rtdetr_v2_embedded_bccd", "ssd_lite0_bccd")
+SLOW = (
+    "deimv2_atto",
+    "detr_lite0_bccd",
+    "embedded_bccd",
+    "faster_rcnn_lite0_bccd",
+    "mask_rcnn_lite0_coco_sample",
+    "rtdetr_v2_embedded_bccd",
+    "ssd_lite0_bccd",
+)
 """Small configs of the other families."""
 EVERY = pytest.mark.skipif(not os.environ.get("DETKIT_EVERY_CONFIG"), reason="takes an hour: set DETKIT_EVERY_CONFIG=1")
 PHOTOGRAPHS = ("fpn_r50", "fast_rcnn_r50_fpn", "fcos_r50_fpn", "ssd300_vgg16", "detr_r50", "dfine_s", "yolox_s", "sppnet_zf")
