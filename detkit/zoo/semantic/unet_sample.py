@@ -3,7 +3,8 @@
     detkit data example data/masks --masks
     detkit train unet_sample
 
-Result: not yet run.
+Result: mIoU 0.625, pixel accuracy 0.957 on the 40 validation images after 2.4 core-minutes (960 images seen); IoU of cup 0.88, cat 0.85,
+wheel 0.79, coin 0.26, rocket 0.01 and background 0.96.
 """
 
 from detkit.config_classes import AugmentationConfig, DataConfig, EMAConfig, LoaderConfig, PreprocessConfig, SourceConfig, TrainingConfig
@@ -20,5 +21,7 @@ config = base.replace(
     ),
     augmentation=AugmentationConfig(preset="flip"),
     loader=LoaderConfig(batch_size=4, workers=0, cache_megabytes=100, aspect_grouping=False),
-    training=TrainingConfig(budget=4.0, clip_grad_norm=5.0, ema=EMAConfig(decay=0.98, warmup_steps=50), evaluations=1, best_metric="miou"),
+    training=TrainingConfig(
+        precision="fp32", budget=2.5, clip_grad_norm=5.0, ema=EMAConfig(decay=0.98, warmup_steps=50), evaluations=1, best_metric="miou"
+    ),
 )
