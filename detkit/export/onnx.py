@@ -19,8 +19,8 @@ from detkit.export.agreement import Agreement, compare
 from detkit.export.graph import Graph
 from detkit.export.graphs import graph_of
 from detkit.export.half import to_half
-from detkit.export.int8 import write_int8
 from detkit.export.opencv import OpenCvLocations, check_in_opencv, predictor_of_size
+from detkit.export.quantization.int8 import write_int8
 from detkit.export.settings import ExportSettings
 from detkit.inference.exported.metadata import FORMAT, METADATA_KEY, ExportMetadata
 from detkit.inference.exported.onnx import SUFFIX, OnnxRuntime

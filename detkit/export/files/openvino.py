@@ -12,8 +12,8 @@ from typing import Any
 
 from detkit.checkpoint.atomic import explain_write_errors
 from detkit.export.agreement import Agreement, compare
-from detkit.export.int8 import speedup
 from detkit.export.onnx import check_agreement, export_onnx
+from detkit.export.quantization.int8 import speedup
 from detkit.export.settings import ExportSettings
 from detkit.inference.exported.openvino import (
     DIGEST_FIELD,

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from detkit.export.half import LAYERS, half_nodes, inner_layers, name_nodes
-from detkit.export.rounding import Feeds, round_weights
+from detkit.export.quantization.rounding import Feeds, round_weights
 from detkit.machine import has_int8_products
 
 QUANTIZED = (

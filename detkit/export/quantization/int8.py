@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from detkit.export.agreement import Agreement, compare
-from detkit.export.quantize import quantize, sensitive_layers
-from detkit.export.rounding import Feeds
+from detkit.export.quantization.quantize import quantize, sensitive_layers
+from detkit.export.quantization.rounding import Feeds
 from detkit.export.settings import ExportSettings
 from detkit.inference.choice.measure import milliseconds
 from detkit.inference.exported.onnx import OnnxRuntime

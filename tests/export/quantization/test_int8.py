@@ -22,7 +22,7 @@ from detkit.data import make_sample, read_source
 from detkit.export import Agreement, ExportSettings, export_onnx, int8
 from detkit.export.agreement import TOLERANCES
 from detkit.export.half import inner_layers
-from detkit.export.quantize import Batches, Layers, _prune, quantize, sensitive_layers
+from detkit.export.quantization.quantize import Batches, Layers, _prune, quantize, sensitive_layers
 from detkit.inference import load_exported
 from detkit.machine import has_int8_products
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detkit.export.quantize import quantize
-from detkit.export.rounding import round_weights, rounded_rows
+from detkit.export.quantization.quantize import quantize
+from detkit.export.quantization.rounding import round_weights, rounded_rows
 
 onnx = pytest.importorskip("onnx")
 
@@ -92,7 +92,7 @@ def outputs(model: Any, names: list[str]) -> list[NDArray[np.float32]]:
 def test_brightness_does_not_leak_through_rounded_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = network(tmp_path / "a.onnx")
     quantize(source, tmp_path / "rounded.onnx", bright_images())
-    monkeypatch.setattr("detkit.export.quantize.round_weights", lambda *arguments: None)
+    monkeypatch.setattr("detkit.export.quantization.quantize.round_weights", lambda *arguments: None)
     quantize(source, tmp_path / "plain.onnx", bright_images())
     names = ["x1", "x2", "x4"]
     expected = outputs(onnx.load(source), names)
