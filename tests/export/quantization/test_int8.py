@@ -19,9 +19,10 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.export import AP_LIMITS
 from detkit.cli.main import main
 from detkit.data import make_sample, read_source
-from detkit.export import Agreement, ExportSettings, export_onnx, int8
+from detkit.export import Agreement, ExportSettings, export_onnx
 from detkit.export.agreement import TOLERANCES
 from detkit.export.half import inner_layers
+from detkit.export.quantization import int8
 from detkit.export.quantization.quantize import Batches, Layers, _prune, quantize, sensitive_layers
 from detkit.inference import load_exported
 from detkit.machine import has_int8_products
