@@ -30,9 +30,12 @@ def class_regions(rows: Any, placement: Placement) -> DetectionArrays:
     if arrays.mask_probabilities is None:
         raise ValueError("expected the probabilities of each class, got none")
     labels, probabilities = _most_probable(arrays.mask_probabilities, placement)
-    present = [row for row in np.unique(labels).tolist() if row < len(arrays)]
+    count = len(arrays)
+    pixels = np.bincount(labels.reshape(-1), minlength=count)[:count]
+    sums = np.bincount(labels.reshape(-1), probabilities.reshape(-1), count)[:count]
+    present = np.flatnonzero(pixels).tolist()
     masks = class_masks(labels, present)
-    scores = np.array([probabilities[labels == row].mean() for row in present], np.float32)
+    scores = (sums[present] / pixels[present]).astype(np.float32)
     order = np.argsort(-scores, kind="stable")
     rows_of_image = np.array(present, np.int64)[order]
     masks = masks[order]
