@@ -288,7 +288,8 @@ def test_masks_are_drawn_and_saved_as_outlines(browser: Any, photo: Path, tmp_pa
             """() => {
                 const canvas = document.querySelector('canvas'), context = canvas.getContext('2d'), scale = canvas.width / 160;
                 const { data, width } = context.getImageData(0, 0, canvas.width, canvas.height);
-                const at = (x, y) => [0, 1, 2].map((channel) => data[4 * (Math.round(y * scale) * width + Math.round(x * scale)) + channel]);
+                const pixel = (x, y) => 4 * (Math.round(y * scale) * width + Math.round(x * scale));
+                const at = (x, y) => [0, 1, 2].map((channel) => data[pixel(x, y) + channel]);
                 return [at(35, 45), at(14, 66)];
             }"""
         )
