@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 from detkit.cli.process import collect_rarely, keep_freed_memory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for the modules that tests share
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell has it in what it starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("DETKIT_NO_REPORT", "1")  # evaluate and train write a report only where a test asks for one
 

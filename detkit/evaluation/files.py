@@ -40,6 +40,7 @@ def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator:
         ValueError: If a file has the wrong format; the message names the file and the position, and states the expected and actual values.
     """
     check_evaluator(evaluator)
+    _check_file(local_copy(annotations), "annotations")
     if _SEGMENTATION in _content(local_copy(results), "results"):
         return _with_masks(annotations, results, evaluator)
     truth = read_ground_truth(annotations)

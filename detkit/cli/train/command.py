@@ -11,7 +11,7 @@
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
     detkit train --resume s3://bucket/run             fetch a run that training.copy_to copied there, and resume it
     detkit train fpn_r50 --data my_folder --devices 2 train on two GPUs of this machine
-    torchrun --nnodes 2 ... -m detkit train fpn_r50   train on several machines: docs/many_machines.md
+    torchrun --nnodes 2 ... -m detkit train fpn_r50   train on several machines: see the guide "Many processes, many machines"
 
 Any config key can be overridden with key=value; https://github.com/detkit-vision/detkit/blob/main/docs/configuration.md lists all keys. Use
 only config files that you trust: they are Python code. All other commands read JSON and checkpoints, which are never executed. Ctrl-C (or

@@ -45,7 +45,8 @@ def recognize(path: Path) -> Reader:
     for reader in READERS:
         if reader.recognizes(path):
             return reader
-    expected = "; ".join(f"{reader.name}: {reader.expects}" for reader in READERS)
+    shards, *formats = READERS
+    expected = "; ".join(f"{reader.name}: {reader.expects}" for reader in (*formats, shards))
     raise ValueError(f"{path}: no labels in a known format; expected {expected}{_hint(path)}")
 
 

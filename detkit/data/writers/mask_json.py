@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from detkit.arrays import Size
-from detkit.structures.masks import Masks
+if TYPE_CHECKING:  # numpy takes longer to load than the help of a command to print
+    from detkit.arrays import Size
+    from detkit.structures.masks import Masks
 
 MaskForm = Literal["rle", "polygons", "none"]
 """How masks are written: as run lengths under ``mask``, as polygons under ``polygons``, or not at all."""

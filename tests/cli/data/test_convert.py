@@ -25,7 +25,6 @@ def test_what_was_written_and_lost_is_printed(data: Path, tmp_path: Path, capsys
         "train: 3 images, 62 boxes",
         "val: 3 images, 62 boxes",
         "not in voc: crowds, written as difficult objects: 8",
-        "not in voc: masks (run lengths): 4",
         "not in voc: ids of images: 6",
         "not in voc: ids of classes: 5",
         "image ids of the source are in mapping.csv",

@@ -101,11 +101,7 @@ def test_a_signal_ends_a_stream_with_everything_written(
     server: StreamServer,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
 ) -> None:
-    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = signal.signal(number, defaults[number])  # a shell has SIGINT ignored in what it starts in the background
-    request.addfinalizer(lambda: signal.signal(number, before))
     processed, ended = threading.Event(), threading.Event()
     url = server.add("/camera", stream(*mjpeg(8), processed, lambda: signal.pthread_kill(threading.main_thread().ident, number), ended))
     original = DetectJob._frame
