@@ -116,12 +116,6 @@ def test_the_description_of_the_api() -> None:
     assert set(detect["requestBody"]["content"]) == {"multipart/form-data", "image/*", "application/octet-stream", "application/json"}
     queries = {row["name"] for row in detect["parameters"] if row["in"] == "query"}
     assert queries == {"model", "min_score", "classes", "max_detections", "masks"}
-        "model",
-        "min_score",
-        "classes",
-        "max_detections",
-        "masks",
-    }
     assert detect["responses"].keys() == {"200", "400", "401", "404", "408", "413", "415", "422", "500", "503"}
     error = {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}
     assert all(row["content"]["application/json"] == error for status, row in detect["responses"].items() if status != "200")
