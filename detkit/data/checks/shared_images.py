@@ -52,9 +52,17 @@ def shared_image_findings(parts: Mapping[str, DetectionData], train: str) -> Ite
 
 def _same_paths(one: Sequence[str], other: Sequence[str]) -> list[_Pair]:
     """Return the index of an image in both, and how they are the same; by the second, each of its images once."""
-    index_of = {os.path.abspath(path): index for index, path in enumerate(one)}
-    by_path = ((index_of.get(os.path.abspath(path)), partner) for partner, path in enumerate(other))
+    index_of = {path: index for index, path in enumerate(_absolute(one))}
+    by_path = ((index_of.get(path), partner) for partner, path in enumerate(_absolute(other)))
     return [(image, partner, _SAME_FILE) for image, partner in by_path if image is not None]
+
+
+def _absolute(paths: Sequence[str]) -> Sequence[str]:
+    """Return paths from the root of the disk; those that already are need no look at each of a million."""
+    text = "\n".join(["", *paths])
+    if os.sep == "/" and text.count("\n/") == len(paths) == text.count("\n") and "//" not in text and "/." not in text:
+        return paths
+    return [os.path.abspath(path) for path in paths]
 
 
 def _copies(one: Sequence[str], other: Sequence[str]) -> list[_Pair]:

@@ -28,7 +28,8 @@ def part_statistics(data: DetectionData) -> dict[str, Any]:
     sides = (records.boxes[:, 2:] - records.boxes[:, :2]).astype(np.float64)
     areas = sides.prod(1)
     counts = np.bincount(records.labels[~records.is_crowd], minlength=len(data.class_names)).tolist()
-    sizes, images = np.unique(records.sizes, axis=0, return_counts=True)
+    packed, images = np.unique(records.sizes[:, 0] << 32 | records.sizes[:, 1], return_counts=True)  # a tenth of the time of rows
+    sizes = np.stack([packed >> 32, packed & 0xFFFFFFFF], 1)
     frequent = np.argsort(-images, kind="stable")[:_MOST_SIZES]
     return {
         "images": len(data),
