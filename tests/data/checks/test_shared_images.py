@@ -13,9 +13,7 @@ from detkit.data.records import DetectionData, ImageRecord
 from detkit.structures import Targets
 
 
-@pytest.mark.parametrize(
-    "name", ["a.png", "./a.png", "sub/../a.png", "{folder}/a.png", "{folder}/./a.png"]
-)
+@pytest.mark.parametrize("name", ["a.png", "./a.png", "sub/../a.png", "{folder}/a.png", "{folder}/./a.png"])
 def test_one_file_by_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     others = [str(tmp_path / "b.png"), name.format(folder=tmp_path)]
