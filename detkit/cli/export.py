@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 AP_LIMITS = {"fp32": 0.001, "fp16": 0.005, "int8": 0.01}
 """Largest accepted fall of the AP in a file of each precision."""
 
-OUTPUTS = ("detections", "locations", "classes")
-"""Outputs of the files of detectors and classifiers, see :mod:`detkit.inference.exported.outputs`."""
+OUTPUTS = ("detections", "locations", "classes", "pixels")
+"""Outputs of the files of detectors, classifiers and models for semantic segmentation, see :mod:`detkit.inference.exported.outputs`."""
 TOWERS: Mapping[str, Any] = {"embeddings": "image", "text_embeddings": "text"}
 """Outputs to the tower of a CLIP that computes them."""
 

@@ -42,9 +42,9 @@ def test_no_records() -> None:
 def test_closing_early_stops_the_reader_threads(tmp_path: Path) -> None:
     loop = detect_records(predictor(60), records(tmp_path, 6))
     next(loop)
-    assert any(thread.name.startswith("reader") for thread in threading.enumerate())
+    assert any(thread.name.startswith("reader_") for thread in threading.enumerate())
     loop.close()  # type: ignore[attr-defined]
-    assert not any(thread.name.startswith("reader") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("reader_") for thread in threading.enumerate())
 
 
 def test_error_names_the_missing_image(tmp_path: Path) -> None:
