@@ -1,4 +1,4 @@
-"""Object stores on loopback, for tests: S3 by moto, and an HTTP server that fails as it is told."""
+"""Object stores on loopback, for tests: S3 by moto, and an HTTP server that fails as a test demands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file of results records about the run that wrote it, as JSON in the metadata of its schema."""
+"""Facts about the run that wrote a file of results, as JSON in the metadata of its schema."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from detkit.arrays import Floats, Size
 from detkit.data.mask_pixels import mask_pixels
+from detkit.data.writers.mask_polygons import polygon_area
 from detkit.data.writers.outlines import bounds
 from detkit.ops.windows import Window
 from detkit.structures import Segmentations
@@ -47,7 +48,7 @@ def _clipped(value: Any, size: Size, window: Window) -> tuple[Any, Floats]:
     if isinstance(value, dict):
         return _clipped_runs(value, size, window)
     polygons = (clip_polygon(np.asarray(part, np.float32).reshape(-1, 2), window) for part in value or ())
-    kept = [polygon for polygon in polygons if len(polygon) >= 3 and abs(_area(polygon)) > _MIN_AREA]
+    kept = [polygon for polygon in polygons if len(polygon) >= 3 and polygon_area(polygon) > _MIN_AREA]
     if not kept:
         return None, np.zeros(4, np.float32)
     return kept, _box_of_polygons(kept, window.size)
@@ -91,8 +92,3 @@ def _clip_edge(points: Floats, axis: int, sign: int, limit: float) -> Floats:
     pairs: Any = np.stack([points, crossings], 1)
     clipped: Floats = pairs[np.stack([inside >= 0, crosses], 1)]
     return clipped
-
-
-def _area(points: Floats) -> float:
-    x, y = points.astype(np.float64).T
-    return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2

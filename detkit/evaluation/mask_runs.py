@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 
 from detkit.arrays import Size
 from detkit.structures.masks import Masks
+from detkit.structures.run_lengths import decoded_lengths
 
 Runs = dict[str, Any]
 """Run lengths in COCO's form: ``{"size": [height, width], "counts": "..."}``."""
@@ -145,16 +146,4 @@ def _lengths(counts: Any, where: str) -> NDArray[np.int64]:
     codes = np.frombuffer(counts.encode("ascii", "replace") if isinstance(counts, str) else counts, np.uint8).astype(np.int64) - 48
     if not len(codes) or codes.min() < 0 or codes.max() > 63 or codes[-1] & 32:
         raise ValueError(f"{where}.counts: expected compressed run lengths, got {str(counts)[:60]!r}")
-    return _decompressed(codes)
-
-
-def _decompressed(codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the lengths of compressed runs, see :func:`detkit.structures.run_lengths.decompressed`, without a loop over them."""
-    ends = np.flatnonzero((codes & 32) == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    places = np.arange(len(codes)) - np.repeat(starts, ends - starts + 1)
-    values = np.add.reduceat((codes & 31) << np.minimum(5 * places, 58), starts)
-    values -= np.where(codes[ends] & 16, np.int64(1) << np.minimum(5 * (ends - starts + 1), 58), 0)
-    for first in (1, 2):
-        values[first::2] = np.cumsum(values[first::2])
-    return values
+    return decoded_lengths(codes)

@@ -25,7 +25,7 @@ COCO_NAMES: dict[str, str] = {
 """The 12 COCO metrics in their usual order, with descriptions."""
 
 SEGM_PREFIX = "segm_"
-"""Beginning of the names of the metrics of masks where those of boxes are beside them, such as ``segm_AP``."""
+"""Beginning of the names of the metrics of masks where they are listed with those of boxes, such as ``segm_AP``."""
 
 
 @dataclass(frozen=True)

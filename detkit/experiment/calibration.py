@@ -10,7 +10,7 @@ from detkit.checkpoint.recalibrate import check_new, recalibrate
 from detkit.data import DetectionData
 from detkit.evaluation.analysis.fitting import fit_operating_points
 from detkit.evaluation.analysis.target import Target
-from detkit.experiment.evaluation_run import detect_labeled, is_classifier
+from detkit.experiment.evaluation_run import detect_labeled, predicted_by
 from detkit.export.files.recalibrate import recalibrate_exported
 from detkit.inference import choose_model
 from detkit.inference.runtime import is_exported
@@ -78,7 +78,7 @@ def calibratable(source: str | Path) -> Path:
             f"{source}: expected a detkit checkpoint, a run or an exported file, as published weights keep no operating points; "
             "make a checkpoint of them with `detkit models import`"
         )
-    if is_classifier(path):
+    if predicted_by(path) == "classes":
         raise ValueError(f"{source}: expected a detector, got a classifier, which has no operating points")
     return path
 

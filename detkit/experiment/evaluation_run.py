@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from detkit.checkpoint import read_header
 from detkit.data import (
@@ -33,11 +33,16 @@ from detkit.experiment.tasks import check_boxes
 from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, detect_records, load
 from detkit.inference.runtime import file_runtime, is_exported
 from detkit.inference.sources import checkpoint_path, trained_tiles
+from detkit.models import MODELS
+from detkit.models.detector import DetectorConfig
 from detkit.registry import did_you_mean
 
 _log = logging.getLogger(__name__)
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+Predicted = Literal["objects", "classes", "pixels"]
+"""Kind of prediction: objects with boxes, the class of whole images, or that of every pixel."""
 
 
 def evaluate(
@@ -142,8 +147,8 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
     return evaluator
 
 
-def is_classifier(weights: str | Path | None) -> bool:
-    """Return whether a checkpoint, a run folder or an exported file holds a classifier; None: the detector inside the package.
+def predicted_by(weights: str | Path | None) -> Predicted:
+    """Return the kind of prediction of a checkpoint, a run folder or an exported file; None: the detector inside the package.
 
     Raises:
         FileNotFoundError: If no weights are given and there is no run, or a folder has no checkpoint.
@@ -151,9 +156,12 @@ def is_classifier(weights: str | Path | None) -> bool:
     """
     source = choose_model(weights)[0]
     if is_exported(source):
-        return bool(file_runtime(source).metadata(Path(source)).get("classifies"))
+        metadata = file_runtime(source).metadata(Path(source))
+        return "classes" if metadata.get("classifies") else "pixels" if metadata.get("segments") else "objects"
     path = checkpoint_path(source)
-    return path is not None and json.loads(read_header(path)["model"]).get("kind") == "classifier"
+    kind = "" if path is None else json.loads(read_header(path)["model"]).get("kind", "")
+    config: Any = MODELS.get(kind) if kind in MODELS else DetectorConfig
+    return "classes" if config.whole_images else "pixels" if config.segments else "objects"
 
 
 def evaluate_classifier(

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
-from detkit.checkpoint import read_header
 from detkit.data import ClassMapping, DetectionData
 from detkit.evaluation.segmentation import SegmentationEvaluator, SegmentationNumbers
 from detkit.experiment.evaluation_run import Progress, with_classes
 from detkit.experiment.tasks import check_masks
-from detkit.inference import Predictor, choose_model, detect_records
-from detkit.inference.runtime import file_runtime, is_exported
-from detkit.inference.sources import checkpoint_path
-from detkit.models import MODELS
+from detkit.inference import Predictor, detect_records
 from detkit.models.semantic.segmenter import Segmenter
-
-
-def is_segmenter(weights: str | Path | None) -> bool:
-    """Return whether a checkpoint, a run folder or an exported file holds a model for semantic segmentation.
-
-    Raises:
-        FileNotFoundError: If no weights are given and there is no run, or a folder has no checkpoint.
-        ValueError: If the file is neither a detkit checkpoint nor an exported file.
-    """
-    source = choose_model(weights)[0]
-    if is_exported(source):
-        return bool(file_runtime(source).metadata(Path(source)).get("segments"))
-    path = checkpoint_path(source)
-    kind = "" if path is None else json.loads(read_header(path)["model"]).get("kind", "")
-    return kind in MODELS and bool(getattr(MODELS.get(kind), "segments", False))
 
 
 def evaluate_segmenter(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from detkit.data.storage.cache import digest_of_file
 from detkit.data.storage.files import stored_digest, stored_length
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _digest_of_file(path: str) -> str:
     if digest is not None:
         return digest
     try:
-        return _digest([Path(path).read_bytes()])
+        return digest_of_file(Path(path))
     except OSError:
         return ""
 

@@ -48,6 +48,8 @@ def test_run_lengths_are_those_of_pycocotools(pixels: Flags) -> None:
         assert runs == {"size": list(SIZE), "counts": expected["counts"].decode()}
         assert_array_equal(mask_array(runs), mask)
         assert compressed(decompressed(runs["counts"])) == runs["counts"]
+        assert decompressed(runs["counts"] + "o") == decompressed(runs["counts"])  # a length that does not end
+    assert decompressed("") == []
 
 
 def test_a_row_without_mask_stays_one(pixels: Flags) -> None:

@@ -1,4 +1,4 @@
-"""Validation of a model with masks: segm AP beside box AP, kept and drawn masks, and data without masks."""
+"""Validation of a model with masks: segm AP next to box AP, kept and drawn masks, and data without masks."""
 
 from __future__ import annotations
 

@@ -121,10 +121,9 @@ def _other_task(options: EvaluateOptions) -> Callable[[EvaluateOptions, Outputs]
         )
     from detkit.cli.evaluate.classifier import evaluate_images
     from detkit.cli.evaluate.segmenter import evaluate_pixels
-    from detkit.experiment.evaluation_run import is_classifier
-    from detkit.experiment.segmentation_run import is_segmenter
+    from detkit.experiment.evaluation_run import predicted_by
 
-    return evaluate_images if is_classifier(model) else evaluate_pixels if is_segmenter(model) else None
+    return {"objects": None, "classes": evaluate_images, "pixels": evaluate_pixels}[predicted_by(model)]
 
 
 def _print(

@@ -1,4 +1,4 @@
-"""What a shard holds of an image besides its file: a name, and the labels as JSON for programs that read tar files alone."""
+"""Name and labels of an image in a shard; the labels are also JSON, for programs that read tar files alone."""
 
 from __future__ import annotations
 

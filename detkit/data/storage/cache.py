@@ -197,11 +197,8 @@ def digest_of(data: bytes) -> str:
 
 def digest_of_file(path: Path) -> str:
     """Return the digest of a file as hexadecimal digits."""
-    digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES)).hexdigest()
 
 
 @contextmanager

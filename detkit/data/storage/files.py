@@ -19,7 +19,7 @@ THREADS = 8
 
 
 class StoredFiles:
-    """What a process reads from storage: a cache, and the contents that were read ahead.
+    """Files that a process reads from storage, through a cache, and contents that it has read ahead.
 
     Args:
         settings: Where the cache is, and how large it may be.

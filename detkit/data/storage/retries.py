@@ -30,7 +30,7 @@ class StorageError(ConnectionError):
 
 
 class IncompleteError(OSError):
-    """What arrived is not what the storage or the index states."""
+    """The bytes that arrived are not those that the storage or the index states."""
 
 
 def retried(action: Callable[[], T], name: str, attempts: int) -> T:

@@ -42,7 +42,7 @@ def mask_polygons(pixels: Flags, left: int = 0, top: int = 0, max_error: float |
     parts = []
     for outer in (number for number, parent in enumerate(parents) if parent < 0):
         holes = [rings[number] for number, parent in enumerate(parents) if parent == outer]
-        parts.append((_area(rings[outer]), _with_holes(rings[outer], holes) + np.array([left, top], np.float32)))
+        parts.append((polygon_area(rings[outer]), _with_holes(rings[outer], holes) + np.array([left, top], np.float32)))
     return [points.astype(np.float32) for _, points in sorted(parts, key=lambda part: -part[0])]
 
 
@@ -90,6 +90,7 @@ def _with_holes(outline: Floats, holes: Sequence[Floats]) -> Floats:
     return outline
 
 
-def _area(ring: Floats) -> float:
-    x, y = ring.astype(np.float64).T
-    return abs(float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())) / 2
+def polygon_area(points: Floats) -> float:
+    """Return the area inside a closed outline ``(P, 2)``, by the shoelace formula."""
+    x, y = points.astype(np.float64).T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2

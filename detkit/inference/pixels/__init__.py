@@ -1,1 +1,1 @@
-"""What models predict of pixels, in pixels of the original image."""
+"""Predictions for pixels, in pixels of the original image."""

@@ -26,7 +26,7 @@ MakeRun = Callable[..., Run]
 
 @dataclass
 class Exchange:
-    """What the threads of a group exchange."""
+    """Values that the threads of a group exchange."""
 
     world: int
     values: list[Any] = field(default_factory=list)

@@ -1,0 +1,98 @@
+"""The common part of evaluating models without boxes, which predict the class of whole images or of pixels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detkit.cli.evaluate.jobs import chosen_classes, labeled
+from detkit.cli.evaluate.options import VIEW_FLAGS, EvaluateOptions
+from detkit.cli.outputs import Outputs, write_output
+from detkit.cli.report import count, duration, memory_line
+from detkit.cli.resolve import model_line, resolve_model
+
+if TYPE_CHECKING:
+    from detkit.data import DetectionData
+    from detkit.inference import Predictor
+
+_BOX_FLAGS = ("results", "max_detections", *VIEW_FLAGS, "details", "at_operating_point", "against", "report")
+
+
+@dataclass(frozen=True)
+class ClassJob:
+    """A model that predicts classes and no boxes, and the labeled images that it is evaluated on.
+
+    Attributes:
+        model: Its file or name.
+        predictor: The loaded model.
+        data: The labeled images.
+        renames: Class names in the data and the corresponding names of the model.
+        classes: Classes to evaluate, by the names of the model; empty: all.
+        started: When loading began, by ``time.perf_counter``.
+        loaded: When everything was loaded.
+    """
+
+    model: str | Path
+    predictor: Predictor
+    data: DetectionData
+    renames: Mapping[str, str]
+    classes: list[str]
+    started: float
+    loaded: float
+
+    @classmethod
+    def load(cls, options: EvaluateOptions, concerns: str, what_it_does: str) -> ClassJob:
+        """Load the model and the data, and print both.
+
+        Args:
+            options: The flags.
+            concerns: The noun for what flags that do not apply are about.
+            what_it_does: The end of the sentence that begins with the name of the model, such as "is a classifier".
+
+        Raises:
+            ValueError: If a flag concerns boxes.
+        """
+        given = [name for name in _BOX_FLAGS if getattr(options, name)]
+        if given or options.metric != "coco":
+            flag = given[0].replace("_", "-") if given else "metric"
+            raise ValueError(f"--{flag} concerns {concerns}, and {options.model or 'the newest run'} {what_it_does}; leave it out")
+        from detkit.data import parse_renames
+        from detkit.inference import load
+
+        start = time.perf_counter()
+        model, reason = resolve_model(options.model, options.latest)
+        predictor = load(model, options.device, options.precision, runtime=options.runtime, threads=options.threads)
+        print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
+        data = labeled(options, model)
+        renames = parse_renames(options.rename or ())
+        return cls(model, predictor, data, renames, chosen_classes(options.classes, data, renames), start, time.perf_counter())
+
+    def finish(self, outputs: Outputs, text: str, images: int, verb: str, numbers: Mapping[str, Any]) -> int:
+        """Print the numbers and how long they took, write the JSON file, and return the exit code.
+
+        Args:
+            outputs: The files to write.
+            text: The numbers as text.
+            images: Number of evaluated images.
+            verb: What was done with them, such as "classifying".
+            numbers: The numbers for the JSON file.
+        """
+        seconds = time.perf_counter() - self.loaded
+        print(f"\n{text}\n")
+        per_image = f"{1000 * seconds / max(images, 1):.0f} ms per image"
+        print(f"{count(images, 'image')}; loading {duration(self.loaded - self.started)}, {verb} {duration(seconds)} ({per_image})")
+        print(memory_line())
+        outputs.write("json", lambda path: self._write(path, numbers))
+        if outputs.written:
+            print(f"written: {', '.join(outputs.written)}")
+        return 0
+
+    def _write(self, path: str, numbers: Mapping[str, Any]) -> None:
+        from detkit.about import __version__
+
+        content = {"detkit": __version__, "model": str(self.model), "data": self.data.name, **numbers}
+        write_output(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
