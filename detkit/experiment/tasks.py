@@ -28,6 +28,8 @@ def read_data(config: Experiment) -> tuple[DetectionData, DetectionData]:
         check_boxes(train, val)
         if config.model.segments:
             check_masks(train, val)
+        elif config.model.learns_masks:  # without masks in the validation data, its AP is that of boxes, which is reported there
+            check_masks(train, needed_by=f"model.kind={config.model.kind}", of_others="they teach boxes only")
         return train, val
     if config.augmentation.mosaic is not None or config.augmentation.mixup is not None:
         raise ValueError(
@@ -53,8 +55,15 @@ def check_boxes(*datasets: DetectionData) -> None:
             )
 
 
-def check_masks(*datasets: DetectionData) -> None:
-    """Check that objects have masks, which semantic segmentation needs, and warn of those that have none.
+def check_masks(
+    *datasets: DetectionData, needed_by: str = "semantic segmentation", of_others: str = "the pixels of their boxes are ignored"
+) -> None:
+    """Check that objects have masks, and warn of those that have none.
+
+    Args:
+        datasets: The data.
+        needed_by: The model or task that needs masks, for the error.
+        of_others: The consequence for objects without a mask, for the warning.
 
     Raises:
         ValueError: If none of the objects of a data set has a mask.
@@ -64,11 +73,11 @@ def check_masks(*datasets: DetectionData) -> None:
         missing = objects if segmentations is None else int((~segmentations.present).sum())
         if objects and missing == objects:
             raise ValueError(
-                f"{data.name}: expected masks, which semantic segmentation needs, got {objects} boxes without; use data with "
+                f"{data.name}: expected masks, which {needed_by} needs, got {objects} boxes without; use data with "
                 "polygons, run lengths or mask images, or train a detector on the boxes"
             )
         if missing:
-            _log.warning("warning: %s: %d of %d objects have no mask; the pixels of their boxes are ignored", data.name, missing, objects)
+            _log.warning("warning: %s: %d of %d objects have no mask; %s", data.name, missing, objects, of_others)
 
 
 def _check_tiles(config: Experiment) -> None:
