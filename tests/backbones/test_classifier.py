@@ -23,6 +23,7 @@ def normalized(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) 
     return (images - torch.tensor(mean).reshape(3, 1, 1)) / torch.tensor(std).reshape(3, 1, 1)
 
 
+@pytest.mark.oracle("torchvision", "outputs of backbones with their classifiers", tolerance="1e-4")
 @pytest.mark.parametrize(
     "name",
     ["resnet18", "shufflenet_v2_x0_5", pytest.param("swin_t", marks=pytest.mark.slow), pytest.param("googlenet", marks=pytest.mark.slow)],
@@ -38,6 +39,7 @@ def test_outputs_equal_torchvision(name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(own(images), reference(normalized(images, IMAGENET_MEAN, IMAGENET_STD)), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.oracle("timm", "outputs of backbones with their classifiers", tolerance="1e-4")
 @pytest.mark.parametrize("name", ["deit_tiny_distilled_patch16_224", pytest.param("legacy_seresnet50", marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_outputs_equal_timm(name: str, tmp_path: Path) -> None:

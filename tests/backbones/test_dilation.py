@@ -13,6 +13,7 @@ def maps_of(network: nn.Module, images: Tensor) -> Tensor:
     return network.layer4(network.layer3(network.layer2(network.layer1(x))))
 
 
+@pytest.mark.oracle("torchvision", "dilated ResNet", tolerance="equal")
 @torch.no_grad()
 def test_dilated_c5_equals_torchvision() -> None:
     torch.manual_seed(0)

@@ -10,6 +10,7 @@ from detkit.backbones import efficientnet_lite
 from detkit.backbones.registry import BACKBONE_INFO
 
 
+@pytest.mark.oracle("timm", "names, weights for a seed and outputs of EfficientNet-Lite", tolerance="outputs 1e-5")
 @pytest.mark.parametrize("name", efficientnet_lite.SCALES)
 def test_same_network_as_timm(name: str) -> None:
     torch.manual_seed(0)

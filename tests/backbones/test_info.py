@@ -16,6 +16,7 @@ WITHOUT_WEIGHTS = {"mobilenet_v3_large_reduced"} | {
 }
 
 
+@pytest.mark.oracle("torchvision", "parameters, GMACs and normalization of backbones", tolerance="equal")
 @pytest.mark.parametrize("entry", TORCHVISIONS, ids=lambda entry: entry.name)
 def test_info_equals_torchvision(entry: WeightEntry) -> None:
     owner, _, member = entry.source.rpartition(", ")[2].partition(".")
@@ -30,6 +31,7 @@ def test_info_equals_torchvision(entry: WeightEntry) -> None:
         assert (info.mean, info.std) == (tuple(transforms.mean), tuple(transforms.std))
 
 
+@pytest.mark.oracle("timm", "parameters, normalization and license of backbones", tolerance="equal")
 @pytest.mark.parametrize("entry", TIMMS, ids=lambda entry: entry.name)
 def test_info_equals_timm(entry: WeightEntry) -> None:
     info = backbone_info(entry.model)

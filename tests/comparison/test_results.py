@@ -102,6 +102,7 @@ def test_samples_are_the_evaluators_numbers_and_its_bootstrap() -> None:
     assert value.interval == pytest.approx((reference.low, reference.high), abs=0.25 * width)
 
 
+@pytest.mark.oracle("scipy", "Student's t intervals over seeds", tolerance="1e-6 relative")
 def test_intervals_over_seeds_are_student_t() -> None:
     flat = np.full(100, 0.5)
     runs = [Sample(value, flat * 0 + 0.5) for value in (0.4, 0.5, 0.6)]

@@ -377,6 +377,7 @@ def test_maps_equal_those_of_the_librarys_network(name: str) -> None:
         torch.testing.assert_close(level_map, reference, rtol=1e-5, atol=1e-6 * float(reference.abs().max()))
 
 
+@pytest.mark.oracle("timm", "feature map of a vision transformer", tolerance="1e-5")
 def test_the_map_of_a_transformer_equals_timms() -> None:
     """At the size it was trained for, where position embeddings are not interpolated."""
     import timm

@@ -130,6 +130,7 @@ def marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
     return () if name in FAST else (pytest.mark.slow,) if name in SLOW else (pytest.mark.slow, EVERY)
 
 
+@pytest.mark.oracle("PyTorch", "exported file of every config in onnxruntime, random weights", tolerance="scores 2e-3")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in CONFIGS])
 def test_detections_of_the_file_are_those_of_the_detector(name: str, tmp_path: Path) -> None:
     images = noise_images(*SHAPES)

@@ -24,6 +24,7 @@ POLYGONS: list[list[list[float]]] = [
 ]
 
 
+@pytest.mark.oracle("pycocotools", "pixels of polygons", tolerance="equal; up to 3 pixels where an edge leaves the image")
 @pytest.mark.parametrize("polygons", POLYGONS)
 def test_polygons_are_filled_as_by_pycocotools(polygons: list[list[float]]) -> None:
     rows = Segmentations.of_polygons([[np.reshape(part, (-1, 2)) for part in polygons]])
@@ -33,6 +34,7 @@ def test_polygons_are_filled_as_by_pycocotools(polygons: list[list[float]]) -> N
     assert different.sum() <= (0 if inside else 3)  # pycocotools bends edges that leave the image
 
 
+@pytest.mark.oracle("pycocotools", "pixels of run lengths", tolerance="equal")
 def test_run_lengths_and_missing_masks() -> None:
     mask = np.zeros(SIZE, np.uint8)
     mask[5:9, 7:30] = 1

@@ -98,6 +98,7 @@ def check(numbers: CocoNumbers | None, expected: list[float]) -> None:
     torch.testing.assert_close(torch.tensor(got, dtype=torch.float64), torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-9)
 
 
+@pytest.mark.oracle("pycocotools", "AP of masks on random scenes", tolerance="1e-9")
 @pytest.mark.parametrize("seed", range(4))
 def test_random_scenes_equal_pycocotools(seed: int) -> None:
     truth, results = scene(seed)
@@ -137,6 +138,7 @@ def test_a_file_with_masks_alone_has_boxes_around_them(tmp_path: Path) -> None:
     assert numbers.all_values["segm_AP50"] == numbers.segm["AP50"]  # type: ignore[index]
 
 
+@pytest.mark.oracle("pycocotools", "AP of masks from polygons", tolerance="1e-9")
 def test_polygons_are_rasterized_as_by_pycocotools() -> None:
     rng = np.random.default_rng(0)
     annotations, results = [], []
@@ -227,6 +229,7 @@ def model_detections(results: list[dict[str, Any]], image: int) -> Detections:
 NAMES = ("class 1", "class 5", "class 2", "other")
 
 
+@pytest.mark.oracle("pycocotools", "AP of a model's masks", tolerance="1e-9")
 @pytest.mark.parametrize("kind", ["file", "records"])
 def test_a_model_with_masks_on_a_data_set(tmp_path: Path, kind: str) -> None:
     from PIL import Image
@@ -288,6 +291,7 @@ def test_500_objects_of_a_large_image_take_little_memory() -> None:
     assert numbers.segm["AR100"] == pytest.approx(0.2)
 
 
+@pytest.mark.oracle("pycocotools", "AP of perturbed masks of COCO", tolerance="1e-9")
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/coco_sample")
 def test_perturbed_masks_of_coco_equal_pycocotools() -> None:
     truth = json.loads((SHARED / "instances.json").read_text())

@@ -17,6 +17,7 @@ from detkit.structures.label_maps import IGNORED, class_masks
 SIZE = (17, 23)
 
 
+@pytest.mark.oracle("scikit-learn", "IoU, pixel accuracy and mean accuracy of semantic segmentation", tolerance="1e-12 relative")
 @pytest.mark.parametrize("seed", range(3))
 def test_numbers_equal_those_of_scikit_learn(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -45,6 +45,7 @@ def whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return network
 
 
+@pytest.mark.oracle("PyTorch", "exported image tower of CLIP in onnxruntime", tolerance="1e-5")
 @torch.no_grad()
 def test_images(whole: Any, tmp_path: Path) -> None:
     assert export_tower("image", "clip_rcnn", tmp_path / "image.onnx") < 1e-5
@@ -56,6 +57,7 @@ def test_images(whole: Any, tmp_path: Path) -> None:
     assert_close(torch.from_numpy(session.run(["embeddings"], {"images": images.numpy()})[0]), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.oracle("PyTorch", "exported text tower of CLIP in onnxruntime", tolerance="1e-5")
 @torch.no_grad()
 def test_texts(whole: Any, tmp_path: Path) -> None:
     assert export_tower("text", "clip_rcnn", tmp_path / "text.onnx") < 1e-5

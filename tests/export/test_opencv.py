@@ -26,6 +26,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("retinanet", "yolox", "ssd")]
 
 
+@pytest.mark.oracle("onnxruntime", "exported file in OpenCV's dnn module", tolerance="scores 1e-3, boxes 0.05 px")
 @pytest.mark.parametrize("kind", ["fcos", *SLOW])
 def test_opencv_gives_the_values_of_onnxruntime(kind: str, tmp_path: Path) -> None:
     predictor, shown = predictor_of(kind), noise_images((120, 200), (230, 100), (61, 60))

@@ -40,6 +40,11 @@ def original() -> Predictor:
     return detkit.load(EMBEDDED, "cpu", reference=True, min_score=MIN_SCORE)
 
 
+@pytest.mark.oracle(
+    "PyTorch",
+    "exported files of the detector in the package in onnxruntime and OpenVINO, 16 photographs",
+    tolerance="boxes 0.1 px, scores 1e-3, same labels",
+)
 @pytest.mark.parametrize("ending", ["onnx", "xml"])
 def test_detections_agree(ending: str, original: Predictor, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime" if ending == "onnx" else "openvino")

@@ -150,6 +150,7 @@ class MaxPooling(nn.Module):
         return roi_max_pool([level_map], regions, output_size=3, strides=(8.0,), levels=regions[:, 0])
 
 
+@pytest.mark.oracle("onnxruntime", "RoI max pooling", tolerance="equal")
 @pytest.mark.filterwarnings("ignore")
 def test_max_pooling_of_onnxruntime_rounds_as_the_authors_code() -> None:
     runtime = pytest.importorskip("onnxruntime")

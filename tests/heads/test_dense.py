@@ -8,6 +8,7 @@ from torchvision.models.detection.rpn import RPNHead, concat_box_prediction_laye
 from detkit.heads.dense import DenseHead
 
 
+@pytest.mark.oracle("torchvision", "head of the RPN", tolerance="1e-5")
 @pytest.mark.parametrize("depth", [1, 2])
 def test_one_class_matches_torchvision_rpn_head(depth: int) -> None:
     reference, head = RPNHead(8, 3, conv_depth=depth), DenseHead(8, 3, depth=depth)

@@ -8,6 +8,7 @@ from torchvision.ops import Conv2dNormActivation
 from detkit.layers import ConvNormAct, FrozenBatchNorm, make_norm
 
 
+@pytest.mark.oracle("torchvision", "convolution blocks", tolerance="equal")
 @pytest.mark.parametrize(("norm", "norm_layer"), [(None, None), ("batch", nn.BatchNorm2d)])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_equals_torchvisions_block(norm: str | None, norm_layer: type[nn.Module] | None, stride: int) -> None:

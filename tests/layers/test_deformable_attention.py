@@ -63,6 +63,7 @@ def dfine() -> tuple[nn.Module, DeformableAttention]:
     return DFineMultiscaleDeformableAttention(config), DeformableAttention(32, 4, (3, 6, 2), projections=False)
 
 
+@pytest.mark.oracle("transformers", "deformable attention and its gradients", tolerance="1e-5, gradients 1e-4 relative")
 @pytest.mark.parametrize("pair", [rtdetr, rtdetr_v2, lambda: rtdetr_v2("discrete"), dfine], ids=["v1", "v2", "v2 discrete", "D-FINE"])
 def test_output_and_gradients_equal_transformers(pair: Any) -> None:
     reference, layer = pair()

@@ -20,6 +20,7 @@ def fitted_norm(channels: int = 6) -> nn.BatchNorm2d:
     return norm
 
 
+@pytest.mark.oracle("torchvision", "frozen batch norm", tolerance="equal")
 @pytest.mark.parametrize("eps", [0.0, 1e-5, 1e-3])
 def test_equals_torchvision_exactly(eps: float) -> None:
     norm = fitted_norm()

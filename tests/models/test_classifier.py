@@ -42,6 +42,7 @@ def normalized(images: list[Tensor]) -> Tensor:
 LARGE = ("googlenet", "vgg11", "swin_t")
 
 
+@pytest.mark.oracle("torchvision", "logits of image classifiers", tolerance="1e-5")
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "side"), [("shufflenet_v2_x0_5", 64), *(pytest.param(n, 224, marks=pytest.mark.slow) for n in LARGE)])
 def test_logits_match_torchvision(name: str, side: int) -> None:
@@ -53,6 +54,7 @@ def test_logits_match_torchvision(name: str, side: int) -> None:
     assert_close(logits, reference(normalized(random_images(side=side))))
 
 
+@pytest.mark.oracle("timm", "scores of DeiT", tolerance="1e-5")
 @pytest.mark.slow
 @torch.no_grad()
 def test_deit_tokens_are_averaged_as_in_timm() -> None:

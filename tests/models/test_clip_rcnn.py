@@ -208,6 +208,7 @@ FIRST = ("clip_rcnn", "clip_rcnn_rn50")
 """A ViT and a ResNet; the tests of the others are slow."""
 
 
+@pytest.mark.oracle("open_clip_torch", "shapes of all tensors of CLIP's released files", tolerance="equal")
 @pytest.mark.parametrize("entry", [entry if entry.name in FIRST else pytest.param(entry, marks=pytest.mark.slow) for entry in CLIPS])
 def test_released_file_sizes_match(entry: object) -> None:
     """Compare the shapes of OpenAI's network with those of the detector, on the meta device."""

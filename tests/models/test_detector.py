@@ -18,6 +18,7 @@ def detector() -> FasterRCNN:
     return FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None)).build(2).eval()
 
 
+@pytest.mark.oracle("torchvision", "normalization and padding of batches", tolerance="1e-5")
 def test_normalization_and_padding_match_torchvision(detector: FasterRCNN) -> None:
     images = [torch.rand(3, 50, 70), torch.rand(3, 61, 40)]
     mean, std = detector.backbone.mean, detector.backbone.std
@@ -91,6 +92,7 @@ def test_parameter_counts_match_torchvision() -> None:
         assert sum(parameter.numel() for parameter in detector.parameters()) == count - unused, name
 
 
+@pytest.mark.oracle("torchvision", "class names of COCO's 90 slots", tolerance="equal")
 def test_coco_slots_match_torchvision() -> None:
     from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 

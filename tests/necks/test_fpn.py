@@ -44,6 +44,7 @@ def torchvision_fpn(fpn: FPN, extra: str | None, norm: str | None) -> FeaturePyr
     return reference.train(fpn.training)
 
 
+@pytest.mark.oracle("torchvision", "FPN", tolerance="equal, bit for bit")
 @pytest.mark.parametrize("norm", [None, "batch"])
 @pytest.mark.parametrize("extra", [None, "pool", "p6p7", "p6p7_c5"])
 @pytest.mark.parametrize("size", [(64, 96), (97, 130)])

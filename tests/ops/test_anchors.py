@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch.testing import assert_close
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -10,6 +11,7 @@ from detkit.ops.anchors import cell_anchors, grid_anchors, grid_points, grid_str
 SIZES, RATIOS = ((32, 40), (64, 81)), (0.5, 1.0, 2.0)
 
 
+@pytest.mark.oracle("torchvision", "anchors", tolerance="1e-5")
 def test_anchors_equal_torchvision() -> None:
     grids = [(25, 38), (13, 19)]
     reference = AnchorGenerator(SIZES, (RATIOS,) * 2)

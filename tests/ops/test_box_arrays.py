@@ -15,6 +15,7 @@ def random_boxes(count: int, seed: int) -> np.ndarray:
     return np.concatenate((corners.min(1), corners.max(1) + 1), 1)
 
 
+@pytest.mark.oracle("torchvision", "IoU of arrays", tolerance="1e-5 relative")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_iou_of_arrays_equals_torchvisions(dtype: type) -> None:
     first, second = random_boxes(20, 0).astype(dtype), random_boxes(30, 1).astype(dtype)

@@ -24,6 +24,7 @@ def random_boxes(count: int, seed: int = 0, size: float = 200.0) -> torch.Tensor
     return torch.cat((corner, corner + 1 + torch.rand(count, 2, generator=generator) * size / 2), 1)
 
 
+@pytest.mark.oracle("torchvision", "conversions between box formats", tolerance="1e-5")
 @pytest.mark.parametrize(("convert", "invert", "name"), [(xyxy_to_xywh, xywh_to_xyxy, "xywh"), (xyxy_to_cxcywh, cxcywh_to_xyxy, "cxcywh")])
 def test_conversions_equal_torchvision_and_invert(convert, invert, name) -> None:
     boxes = random_boxes(50)
@@ -31,6 +32,7 @@ def test_conversions_equal_torchvision_and_invert(convert, invert, name) -> None
     assert_close(invert(convert(boxes)), boxes)
 
 
+@pytest.mark.oracle("torchvision", "IoU and area of boxes", tolerance="1e-5")
 def test_iou_and_area_equal_torchvision() -> None:
     first, second = random_boxes(40), random_boxes(30, seed=1)
     assert_close(box_iou(first, second), reference.box_iou(first, second))

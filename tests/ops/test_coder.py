@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torch.testing import assert_close
 from torchvision.models.detection._utils import BoxCoder, BoxLinearCoder
@@ -17,6 +18,7 @@ def boxes(count: int, seed: int) -> torch.Tensor:
     return torch.cat((corner, corner + 1 + torch.rand(count, 2, generator=generator) * 60), 1)
 
 
+@pytest.mark.oracle("torchvision", "encoding and decoding of boxes by deltas", tolerance="1e-5")
 def test_equals_torchvision() -> None:
     truth, anchors, coder = boxes(30, 0), boxes(30, 1), BoxCoder(WEIGHTS)
     assert_close(encode(truth, anchors, WEIGHTS), coder.encode_single(truth, anchors))
@@ -45,6 +47,7 @@ def test_result_is_float32() -> None:
     assert decode(torch.zeros(2, 4, dtype=torch.bfloat16), boxes(2, 0)).dtype == torch.float32
 
 
+@pytest.mark.oracle("torchvision", "encoding of boxes by distances", tolerance="1e-5")
 def test_distances_equal_torchvision_and_invert() -> None:
     truth, points = boxes(30, 0), torch.rand(30, 2) * 100
     distances = to_distances(truth, points)

@@ -96,6 +96,7 @@ def test_a_location_at_the_center_of_a_cell_reads_this_cell() -> None:
     assert_close(sample_deformable(values, SIZES, locations, weights, POINTS).view(2, 3), expected)
 
 
+@pytest.mark.oracle("transformers", "deformable attention, discrete sampling", tolerance="1e-5")
 def test_discrete_sampling_equals_transformers() -> None:
     values, locations, weights = (tensor.float().requires_grad_() for tensor in random_inputs())
     out = sample_deformable(values, SIZES, locations, weights, POINTS, discrete=True)

@@ -66,6 +66,7 @@ def test_equals_the_paper(count: int, sources: int) -> None:
     assert_close(fused_scores, torch.tensor([score for _, score in expected]), atol=1e-6, rtol=0)
 
 
+@pytest.mark.oracle("ensemble-boxes", "weighted boxes fusion", tolerance="boxes 2e-3 px, scores 1e-6")
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (2.0, 1.0, 0.5)])
 def test_equals_the_authors_package(weights: tuple[float, float, float]) -> None:
     """The package multiplies scores by weights and divides by their mean, and keeps fused boxes in float32."""

@@ -58,6 +58,7 @@ def test_empty_sums_are_zero_with_a_gradient() -> None:
     assert loss.item() == 0
 
 
+@pytest.mark.oracle("torchvision", "focal loss", tolerance="1e-5")
 @pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.6, 1.5), (0.5, 0.0)])
 def test_focal_loss_equals_torchvision(alpha: float, gamma: float) -> None:
     logits, target = torch.randn(50, 7) * 4, (torch.rand(50, 7) > 0.8).float()
@@ -74,6 +75,7 @@ def test_focal_loss_of_saturated_logits_has_a_finite_gradient() -> None:
     assert logits.grad.isfinite().all()
 
 
+@pytest.mark.oracle("torchvision", "IoU losses of boxes and their gradients", tolerance="1e-5")
 @pytest.mark.parametrize(
     ("loss", "reference"),
     [(giou_loss, ops.generalized_box_iou_loss), (diou_loss, ops.distance_box_iou_loss), (ciou_loss, ops.complete_box_iou_loss)],

@@ -22,6 +22,7 @@ def targets(boxes: torch.Tensor, crowd: list[bool] | None = None) -> Targets:
     return Targets.of(boxes, torch.zeros(len(boxes), dtype=torch.int64), is_crowd=flags)
 
 
+@pytest.mark.oracle("torchvision", "assignment of anchors by IoU", tolerance="equal")
 @pytest.mark.parametrize("allow_low_quality", [False, True])
 def test_equals_torchvision(allow_low_quality: bool) -> None:
     truth, anchors = random_boxes(12, 0), random_boxes(800, 1)

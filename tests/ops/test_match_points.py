@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import Tensor
 from torchvision.models.detection import FCOS
@@ -30,6 +31,7 @@ def assigned_points(assignment: Tensor, row: int, side: int = 256) -> list[set[t
     return [{tuple(point) for point in points[rows == row].tolist()} for points, rows in pairs]
 
 
+@pytest.mark.oracle("torchvision", "assignment of points, FCOS", tolerance="equal")
 def test_equals_torchvision() -> None:
     generator = torch.Generator().manual_seed(0)
     corners = torch.rand(30, 2, generator=generator) * 200

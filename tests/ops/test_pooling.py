@@ -67,6 +67,7 @@ def test_values_and_gradients_equal_torchvisions_operator(boxes: Tensor, ratio: 
         torch.testing.assert_close(gradient, expected_gradient, atol=2e-5, rtol=1e-5)
 
 
+@pytest.mark.oracle("torchvision", "RoIAlign over levels", tolerance="equal; compiled path 1e-4")
 def test_both_paths_equal_torchvisions_multi_scale_pooling() -> None:
     boxes, maps = [random_boxes(30), random_boxes(20, seed=5) * 8], pyramid(size=(768, 1024))
     reference = MultiScaleRoIAlign(["0", "1", "2", "3"], 7, 2)
@@ -103,6 +104,7 @@ def test_bfloat16_maps_round_once() -> None:
         torch.testing.assert_close(gradient, expected_gradient, atol=1e-4, rtol=2**-7)
 
 
+@pytest.mark.oracle("torchvision", "RoIAlign on one level", tolerance="1e-5")
 def test_contiguous_maps_and_maps_of_one_level() -> None:
     level, boxes = pyramid()[1], [random_boxes(10), random_boxes(3)]
     rows = torch.cat([torch.cat([torch.full((len(b), 1), float(i)), b], 1) for i, b in enumerate(boxes)])

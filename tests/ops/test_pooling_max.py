@@ -14,6 +14,7 @@ def boxes(count: int, seed: int = 0) -> torch.Tensor:
     return torch.cat((corner, corner + 1 + torch.rand(count, 2, generator=generator) * 70), 1).round()
 
 
+@pytest.mark.oracle("torchvision", "spatial pyramid pooling, level by level", tolerance="1e-5")
 def test_the_pyramid_equals_pooling_each_level() -> None:
     """Coarser bins are unions of the finest ones, so the result equals pooling every level from the map."""
     level = torch.randn(2, 5, 9, 11, generator=torch.Generator().manual_seed(1))

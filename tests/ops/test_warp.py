@@ -8,6 +8,7 @@ from torchvision.ops import roi_align
 from detkit.ops.warp import add_context, warp_regions
 
 
+@pytest.mark.oracle("torchvision", "warping of regions", tolerance="1e-4")
 def test_warp_equals_aligned_roi_align_with_one_sample_per_pixel() -> None:
     image = torch.rand(3, 40, 60, generator=torch.Generator().manual_seed(0))
     boxes = torch.tensor([[4.0, 5.0, 31.0, 38.0], [10.5, 3.25, 12.0, 30.0], [0.0, 0.0, 60.0, 40.0]])

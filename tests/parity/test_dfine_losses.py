@@ -91,6 +91,12 @@ def released(losses: dict[str, float], name: str, layers: int, prefix: str) -> T
     return torch.tensor([losses[key] if key in losses or name != "loss_ddf" else 0.0 for key in names])
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and DEIM",
+    "boxes from D-FINE's distributions",
+    tolerance="1e-5",
+    version="as in libreyolo 1.6.0, outputs frozen",
+)
 def test_boxes_of_the_decoder(arrays: dict[str, Tensor]) -> None:
     values = bin_values(arrays["up"], arrays["reg_scale"])
     for prefix in ("", "denoising_")[: 2 if "denoising_groups" in arrays else 1]:
@@ -99,6 +105,9 @@ def test_boxes_of_the_decoder(arrays: dict[str, Tensor]) -> None:
         assert_close(boxes, arrays[prefix + "boxes"], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and DEIM", "union of matches over layers", tolerance="equal", version="as in libreyolo 1.6.0, outputs frozen"
+)
 def test_union_of_matches(arrays: dict[str, Tensor]) -> None:
     union = unite_assignments(arrays["assignment"])
     assert torch.equal(union, arrays["union_assignment"])
@@ -106,6 +115,12 @@ def test_union_of_matches(arrays: dict[str, Tensor]) -> None:
         assert not torch.equal(union, arrays["assignment"][..., -3])
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and DEIM",
+    "fine-grained localization and distillation losses, and their gradients",
+    tolerance="2e-5 relative, gradients 1e-4",
+    version="as in libreyolo 1.6.0, outputs frozen",
+)
 @pytest.mark.parametrize("criterion", ["dfine", "deim"])
 def test_edge_losses_and_their_gradients(case: str, criterion: str, arrays: dict[str, Tensor], frozen: dict[str, Any]) -> None:
     losses, gradients = frozen[case][criterion]["losses"], frozen[case][criterion]["gradients"]
@@ -144,6 +159,12 @@ def stacked(stages: dict[str, Tensor], kind: str) -> Tensor:
     return torch.cat(parts, 2)
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and DEIM",
+    "matching of queries and objects",
+    tolerance="equal",
+    version="as in libreyolo 1.6.0, outputs frozen",
+)
 def test_matches(arrays: dict[str, Tensor]) -> None:
     stages, targets = stages_of(arrays), targets_of(arrays)
     logits, boxes = stacked(stages, "logits"), stacked(stages, "boxes") * EXTENT
@@ -151,6 +172,12 @@ def test_matches(arrays: dict[str, Tensor]) -> None:
     assert torch.equal(assignment, arrays["assignment"])
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and DEIM",
+    "class and box losses of every layer, and their gradients",
+    tolerance="1e-5 relative, gradients 1e-4",
+    version="as in libreyolo 1.6.0, outputs frozen",
+)
 @pytest.mark.parametrize("criterion", ["dfine", "deim"])
 @pytest.mark.parametrize("prefix", ["", "denoising_"])
 def test_class_and_box_losses_and_their_gradients(
@@ -183,6 +210,9 @@ def test_class_and_box_losses_and_their_gradients(
         assert_close(norms, torch.tensor(frozen[case][criterion]["gradients"][key]), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and DEIM", "sum of all loss terms", tolerance="2e-5 relative", version="as in libreyolo 1.6.0, outputs frozen"
+)
 @pytest.mark.parametrize("criterion", ["dfine", "deim"])
 def test_losses_of_the_head(case: str, criterion: str, arrays: dict[str, Tensor], frozen: dict[str, Any]) -> None:
     """The head computes the sum of all terms of the released code."""

@@ -65,6 +65,7 @@ def assert_evaluators_agree(scene: Scene) -> None:
     assert repr(numbers.classes) == repr(expected.classes)
 
 
+@pytest.mark.oracle("pycocotools", "COCO metrics, curves and per-class AP, 2,000 random scenes per seed", tolerance="1e-9")
 @pytest.mark.parametrize("seed", range(10))
 def test_hotcoco_equals_pycocotools_on_random_scenes(seed: int) -> None:
     """2,000 scenes: 8 data sets of 25 images per seed."""
@@ -73,6 +74,7 @@ def test_hotcoco_equals_pycocotools_on_random_scenes(seed: int) -> None:
         assert_evaluators_agree(random_data(rng, images=25))
 
 
+@pytest.mark.oracle("pycocotools", "COCO metrics, curves and per-class AP, 15,000 random scenes per seed", tolerance="1e-9")
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_hotcoco_equals_pycocotools_on_many_more_random_scenes(seed: int) -> None:
@@ -101,6 +103,7 @@ def test_random_scenes_cover_all_cases() -> None:
     assert seen == kinds.keys()
 
 
+@pytest.mark.oracle("pycocotools", "the twelve COCO metrics", tolerance="1e-12")
 def test_the_twelve_metrics_equal_those_of_pycocotools() -> None:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -116,6 +119,12 @@ def test_the_twelve_metrics_equal_those_of_pycocotools() -> None:
     assert list(evaluate_coco(truth, results).values.values()) == pytest.approx(evaluation.stats.tolist(), abs=1e-12)
 
 
+@pytest.mark.oracle(
+    "published COCO numbers",
+    "the twelve COCO metrics of a published case of 100 images",
+    tolerance="1e-6",
+    version="the numbers of the published case",
+)
 @pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
 def test_published_case_of_100_images(shared: Path, evaluator: Any) -> None:
     folder = shared / "eval" / "coco_fake100"
@@ -143,6 +152,12 @@ def inclusive(words: list[str]) -> list[float]:
     return [left, top, width + 1, height + 1]
 
 
+@pytest.mark.oracle(
+    "published VOC numbers",
+    "AP of Pascal VOC, both rules, of a published case",
+    tolerance="1e-9",
+    version="the numbers of the published case",
+)
 @pytest.mark.parametrize(("rule", "key"), [("11-point", "eleven_point"), ("all-point", "all_point")])
 def test_published_voc_case(shared: Path, rule: Any, key: str) -> None:
     folder = shared / "eval" / "voc_case1"
@@ -204,6 +219,12 @@ def kit_iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return width * height / (sum(areas) - width * height)
 
 
+@pytest.mark.oracle(
+    "VOC development kit",
+    "AP of Pascal VOC, both rules, on random scenes",
+    tolerance="1e-12",
+    version="a plain program of its rules, written for the test",
+)
 @pytest.mark.parametrize("seed", range(20))
 def test_voc_equals_the_development_kit_on_random_scenes(seed: int) -> None:
     rng = np.random.default_rng(seed)

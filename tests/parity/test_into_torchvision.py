@@ -51,6 +51,9 @@ def to_torchvision(model: DetkitFasterRCNN) -> FasterRCNN:
     return reference
 
 
+@pytest.mark.oracle(
+    "torchvision", "detkit's weights in torchvision's Faster R-CNN class", tolerance="boxes 1e-3 px, scores 1e-5, same labels"
+)
 @torch.no_grad()
 def test_a_conditioned_detector_in_torchvisions_class(photographs: list[Tensor]) -> None:
     torch.manual_seed(0)
@@ -80,6 +83,9 @@ def micrographs(folder: Path, split: str, count: int, config: PreprocessConfig) 
     return images, targets
 
 
+@pytest.mark.oracle(
+    "torchvision", "a detector trained by detkit in torchvision's class", tolerance="boxes 1e-3 px, scores 1e-5, same labels"
+)
 @pytest.mark.slow
 def test_a_detector_trained_on_blood_cells_in_torchvisions_class(shared: Path) -> None:
     torch.manual_seed(0)

@@ -34,6 +34,13 @@ def weights(model: str) -> dict[str, Tensor]:
     return tensors
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and RT-DETR",
+    "names and shapes of all tensors of the released files",
+    tolerance="equal",
+    version="as in libreyolo 1.6.0, outputs frozen",
+    tensors="cases",
+)
 @pytest.mark.parametrize("model", [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in NAMES])
 def test_every_tensor_has_its_place(model: str) -> None:
     source = publication(model)
@@ -47,6 +54,13 @@ def test_every_tensor_has_its_place(model: str) -> None:
     assert converted == expected
 
 
+@pytest.mark.oracle(
+    "original code of D-FINE and RT-DETR",
+    "logits and boxes of D-FINE, RT-DETR and RT-DETRv2",
+    tolerance="logits 3e-4, boxes 1e-4",
+    version="as in libreyolo 1.6.0, outputs frozen",
+    models="cases",
+)
 @pytest.mark.parametrize("model", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ("dfine_n", *SLOW)])
 @torch.no_grad()
 def test_outputs_equal_the_original_ones(model: str, tmp_path: Path) -> None:

@@ -91,6 +91,12 @@ def assert_all_matched(detections: Detections, reference: Detections) -> None:
     assert unmatched <= 1, f"{unmatched} of {len(certain)} detections have no match"
 
 
+@pytest.mark.oracle(
+    "torchvision",
+    "the whole path from pixels to detections, Faster R-CNN",
+    tolerance="boxes 0.05 px, scores 1e-3, same labels",
+    models="cases",
+)
 @pytest.mark.parametrize("name", CASES)
 def test_unresized_images(name: str, tmp_path: Path) -> None:
     photographs = images()[: 2 if "resnet50" in name else None]  # of two shapes: the network is large

@@ -56,6 +56,7 @@ def their_outputs(targets: list[dict[str, Tensor]], predictions: dict[str, Tenso
     }
 
 
+@pytest.mark.oracle("transformers", "losses of RT-DETR, with denoising", tolerance="1e-4 relative")
 def test_rtdetr_losses() -> None:
     from transformers.loss.loss_rt_detr import RTDetrLoss
 
@@ -85,6 +86,7 @@ def test_rtdetr_losses() -> None:
         assert_close(terms[f"denoising_{name}"], denoising, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.oracle("transformers", "matchability-aware loss of DEIM", tolerance="1e-4 relative")
 def test_matchability_aware_loss() -> None:
     from transformers.loss.loss_deimv2 import Deimv2Loss
 
@@ -103,6 +105,7 @@ def test_matchability_aware_loss() -> None:
     assert_close(ours[0], theirs, rtol=1e-4, atol=0)
 
 
+@pytest.mark.oracle("transformers", "focal loss of query detectors", tolerance="1e-4 relative")
 def test_focal_loss() -> None:
     from transformers.loss.loss_for_object_detection import sigmoid_focal_loss
 

@@ -99,6 +99,7 @@ def detkit_model(reference: Reference, **backbone: object) -> OneStage:
     return model.eval()
 
 
+@pytest.mark.oracle("torchvision", "detections of RetinaNet and FCOS", tolerance="boxes 1e-3 px, scores 1e-5, same labels", models="cases")
 @torch.no_grad()
 def test_detections_are_equal(reference: Reference) -> None:
     expected = [rows | {"labels": rows["labels"] - 1} for rows in reference.model(reference.photographs)]
@@ -106,6 +107,7 @@ def test_detections_are_equal(reference: Reference) -> None:
     assert_same_detections(detkit_model(reference)(reference.photographs), expected, nms_iou=NMS_IOU.get(reference.name, 0.5))
 
 
+@pytest.mark.oracle("torchvision", "losses of RetinaNet and FCOS", tolerance="1e-4 relative")
 def test_losses_are_equal(reference: Reference) -> None:
     photographs = reference.photographs[:4]
     generator = torch.Generator().manual_seed(1)

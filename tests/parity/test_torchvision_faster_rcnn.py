@@ -98,6 +98,7 @@ def detkit_model(reference: Reference, **backbone: object) -> DetkitFasterRCNN:
     return model.eval()
 
 
+@pytest.mark.oracle("torchvision", "detections of Faster R-CNN", tolerance="boxes 1e-3 px, scores 1e-5, same labels", models="cases")
 @torch.no_grad()
 def test_detections_are_equal(reference: Reference) -> None:
     expected = [rows | {"labels": rows["labels"] - 1} for rows in reference.model(reference.photographs)]
@@ -137,6 +138,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.oracle("torchvision", "losses of Faster R-CNN", tolerance="1e-4 relative")
 def test_losses_are_equal(reference: Reference) -> None:
     photographs = reference.photographs[:4]
     generator = torch.Generator().manual_seed(1)

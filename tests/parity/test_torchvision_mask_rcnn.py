@@ -76,6 +76,12 @@ def own(reference: Reference, **backbone: object) -> MaskRCNN:
     return model.eval()
 
 
+@pytest.mark.oracle(
+    "torchvision",
+    "boxes and masks of Mask R-CNN",
+    tolerance="boxes 1e-3 px, scores 1e-5, same labels, mask probabilities 1e-4, IoU of pasted masks above .999",
+    models="cases",
+)
 @torch.no_grad()
 def test_boxes_and_masks_are_equal(reference: Reference, photographs: list[Tensor]) -> None:
     images = photographs[:2]
@@ -106,6 +112,7 @@ def assert_same_pixels(rows: Detections, theirs: dict[str, Tensor], size: tuple[
     assert 0.2 < np.median(fractions) < 0.8
 
 
+@pytest.mark.oracle("torchvision", "losses of Mask R-CNN", tolerance="1e-4 relative")
 def test_losses_are_equal(reference: Reference, photographs: list[Tensor]) -> None:
     """The second image has no objects; the objects of the others are random blobs."""
     images = photographs[:2]

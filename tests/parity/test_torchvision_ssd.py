@@ -73,6 +73,7 @@ def drop_background(rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {**rows, "labels": rows["labels"] - 1}
 
 
+@pytest.mark.oracle("torchvision", "detections of SSD and SSDLite", tolerance="boxes 1e-3 px, scores 1e-5, same labels", models="cases")
 @torch.no_grad()
 def test_detections_are_equal(reference: Reference) -> None:
     # Torchvision reports COCO ids without a name; other tests check that detkit does not.
@@ -96,6 +97,7 @@ def targets(side: int, count: int) -> list[Targets]:
     return [*rows, Targets.empty()]
 
 
+@pytest.mark.oracle("torchvision", "losses of SSD and SSDLite", tolerance="1e-4 relative")
 def test_losses_are_equal(reference: Reference) -> None:
     truth = targets(SIDES[reference.name], len(reference.photographs))
     detector = load_published(reference.name, reference.file).detector.train()
@@ -114,6 +116,7 @@ def test_losses_are_equal(reference: Reference) -> None:
         torch.testing.assert_close(losses[name], expected[key], rtol=1e-4, atol=0, msg=lambda text, name=name: f"{name}: {text}")
 
 
+@pytest.mark.oracle("torchvision", "default boxes of SSD and SSDLite", tolerance="1e-4 px")
 @pytest.mark.parametrize("name", sorted(SIDES))
 def test_default_boxes_equal_torchvision(name: str) -> None:
     with torch.device("meta"):

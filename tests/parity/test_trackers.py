@@ -27,6 +27,7 @@ def their_ids(tracker: Any, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray
     return ids
 
 
+@pytest.mark.oracle("trackers", "tracks of SORT and ByteTrack", tolerance="same partition into tracks")
 @pytest.mark.parametrize("name", ["sort", "bytetrack"])
 @pytest.mark.parametrize("missed", [0.0, 0.2, 0.5])
 def test_same_partition(name: str, missed: float) -> None:

@@ -69,6 +69,7 @@ CASES: dict[str, tuple[list[Any], list[Any]]] = {
 }
 
 
+@pytest.mark.oracle("trackeval", "HOTA, MOTA and IDF1 of hand-made sequences", tolerance="1e-9")
 @pytest.mark.parametrize("case", CASES)
 def test_hand_made_sequences(case: str, tmp_path: Path, capsys: Any) -> None:
     ours = written(tmp_path, "a", *CASES[case]).as_dict()
@@ -76,6 +77,7 @@ def test_hand_made_sequences(case: str, tmp_path: Path, capsys: Any) -> None:
         assert ours[name] == pytest.approx(value, abs=1e-9), name
 
 
+@pytest.mark.oracle("trackeval", "HOTA, MOTA and IDF1 of several sequences together", tolerance="1e-9")
 def test_generated_sequences_together(tmp_path: Path, capsys: Any) -> None:
     parts = [written(tmp_path, f"s{seed}", *sequence(seed, FRAMES)) for seed in range(5)]
     ours = combine(parts).as_dict()

@@ -155,6 +155,12 @@ SIDES = {"atto": 320, "femto": 416, "pico": 640, "n": 640}
 CASES = [name if name == "atto" else pytest.param(name, marks=pytest.mark.slow) for name in SIDES]
 
 
+@pytest.mark.oracle(
+    "transformers",
+    "logits and boxes of every layer of DEIMv2",
+    tolerance="1e-4, or as near to float64 as the oracle",
+    models=("deimv2_atto", "deimv2_femto", "deimv2_pico", "deimv2_n"),
+)
 @pytest.mark.parametrize("size", CASES)
 def test_every_layer_is_equal(size: str, photographs: list[Tensor]) -> None:
     torch.manual_seed(0)

@@ -156,6 +156,7 @@ def as_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return released
 
 
+@pytest.mark.oracle("transformers", "logits and boxes of DETR on a padded batch", tolerance="1e-3", models="cases")
 @torch.no_grad()
 def test_logits_and_boxes_are_equal_on_a_padded_batch(pair: Pair) -> None:
     expected = pair.reference(*inputs(pair.photographs))
@@ -166,6 +167,7 @@ def test_logits_and_boxes_are_equal_on_a_padded_batch(pair: Pair) -> None:
     assert_close(boxes[:, :, -1], expected.pred_boxes * extents[:, None], atol=1e-3, rtol=0)
 
 
+@pytest.mark.oracle("transformers", "detections of DETR", tolerance="boxes 1e-3 px, scores 1e-5, same labels")
 @torch.no_grad()
 def test_detections_are_equal(pair: Pair) -> None:
     outputs = pair.reference(*inputs(pair.photographs))
@@ -182,6 +184,7 @@ def test_detections_are_equal(pair: Pair) -> None:
     assert_same_detections(pair.detector(pair.photographs), expected, nms_iou=2.0)
 
 
+@pytest.mark.oracle("transformers", "losses of every layer of DETR", tolerance="1e-4 relative")
 @torch.no_grad()
 def test_losses_of_every_layer_are_equal(pair: Pair) -> None:
     generator = torch.Generator().manual_seed(1)

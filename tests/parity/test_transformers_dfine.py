@@ -98,10 +98,17 @@ def pair(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_fac
     return make_pair(name, build_reference(size, queries), as_bytes(photographs[:4]), images, tmp_path_factory.mktemp(name))
 
 
+@pytest.mark.oracle(
+    "transformers",
+    "logits and boxes of every layer of D-FINE",
+    tolerance="1e-4, or as near to float64 as the oracle",
+    models=("dfine_n", "dfine_m", "dfine_x"),
+)
 def test_every_layer_is_equal(pair: Pair) -> None:
     assert_same_parameters(pair)
     assert_every_layer_is_equal(pair)
 
 
+@pytest.mark.oracle("transformers", "detections of D-FINE", tolerance="boxes 0.02 px, scores 1e-4, same labels")
 def test_detections_are_equal(pair: Pair) -> None:
     assert_detections_are_equal(pair)

@@ -95,6 +95,7 @@ class Maps(nn.Module):
         return self.maps
 
 
+@pytest.mark.oracle("transformers", "the hybrid encoder of RT-DETR and D-FINE", tolerance="1e-4")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in CASES])
 @torch.no_grad()
 def test_outputs_equal_those_of_transformers(name: str) -> None:

@@ -72,11 +72,18 @@ def pair(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_fac
     return make_pair(name, reference, as_bytes(photographs[:4]), images, tmp_path_factory.mktemp(name))
 
 
+@pytest.mark.oracle(
+    "transformers",
+    "logits and boxes of every layer of RT-DETR and RT-DETRv2",
+    tolerance="1e-4, or as near to float64 as the oracle",
+    models=("rtdetr_r18", "rtdetr_r101", "rtdetr_v2_r18", "rtdetr_v2_r34", "rtdetr_v2_r50"),
+)
 def test_every_layer_is_equal(pair: Pair) -> None:
     assert_same_parameters(pair)
     assert_every_layer_is_equal(pair)
 
 
+@pytest.mark.oracle("transformers", "detections of RT-DETR and RT-DETRv2", tolerance="boxes 0.02 px, scores 1e-4, same labels")
 def test_detections_are_equal(pair: Pair) -> None:
     assert_detections_are_equal(pair)
 
@@ -92,6 +99,7 @@ def test_state_dicts_in_memory_load_too(pair: Pair, tmp_path: Path) -> None:
         assert torch.equal(tensor, expected), name
 
 
+@pytest.mark.oracle("transformers", "resizing of RT-DETR's images", tolerance="1/255")
 def test_images_are_resized_as_by_transformers() -> None:
     from transformers import RTDetrImageProcessor
 

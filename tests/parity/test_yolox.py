@@ -60,6 +60,13 @@ def fill(model: nn.Module) -> None:
     model.backbone.backbone.stem.conv.conv.weight.div_(128)  # for inputs of 0 to 255
 
 
+@pytest.mark.oracle(
+    "independent YOLOX",
+    "names and shapes of all tensors of the released files",
+    tolerance="equal",
+    version="written for the test, under the names of the released files",
+    tensors=("yolox_nano", "yolox_tiny", "yolox_s", "yolox_m", "yolox_l", "yolox_x"),
+)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_tensors_of_every_released_file_can_be_converted(size: str) -> None:
     with torch.device("meta"):
@@ -70,6 +77,13 @@ def test_the_tensors_of_every_released_file_can_be_converted(size: str) -> None:
     assert {name: tuple(tensor.shape) for name, tensor in converted.items()} == {name: tuple(tensor.shape) for name, tensor in own.items()}
 
 
+@pytest.mark.oracle(
+    "independent YOLOX",
+    "raw outputs of YOLOX",
+    tolerance="1e-4 of the largest",
+    version="written for the test, under the names of the released files",
+    models=("yolox_nano", "yolox_tiny", "yolox_m"),
+)
 @pytest.mark.parametrize("size", ["nano", pytest.param("tiny", marks=pytest.mark.slow), pytest.param("m", marks=pytest.mark.slow)])
 @torch.no_grad()
 def test_a_released_file_gives_the_same_outputs(size: str, photographs: list[Tensor], tmp_path: Path) -> None:
@@ -137,6 +151,7 @@ def test_a_file_with_another_number_of_convolutions_is_rejected() -> None:
         convert({"000.weight": torch.zeros(16, 12, 3, 3)}, publication("yolox_nano").config)
 
 
+@pytest.mark.oracle("onnxruntime", "raw outputs of the published ONNX file of YOLOX-Nano", tolerance="1e-3", models=("yolox_nano",))
 @torch.no_grad()
 def test_raw_outputs_equal_onnxruntime(shared: Path, nano: LoadedDetector, session: Any) -> None:
     for path in list(photograph_files(shared).values())[:2]:
@@ -144,6 +159,11 @@ def test_raw_outputs_equal_onnxruntime(shared: Path, nano: LoadedDetector, sessi
         torch.testing.assert_close(raw_outputs(nano.detector, [image])[0], onnx_outputs(session, image), atol=1e-3, rtol=0)
 
 
+@pytest.mark.oracle(
+    "onnxruntime",
+    "detections of the published ONNX file and postprocessing of YOLOX-Nano",
+    tolerance="boxes 1e-3 px, scores 1e-5, same labels",
+)
 @torch.no_grad()
 def test_detections_equal_the_published_postprocessing(shared: Path, nano: LoadedDetector, session: Any) -> None:
     path = next(iter(photograph_files(shared).values()))
@@ -196,12 +216,14 @@ def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) ->
     return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in rows]
 
 
+@pytest.mark.oracle("opencv-python", "letterbox of YOLOX's published code", tolerance="1e-6")
 def test_letterbox_equals_the_published_code(shared: Path, nano: LoadedDetector) -> None:
     for path in list(photograph_files(shared).values())[:8]:
         pixels = read_image(path)
         torch.testing.assert_close(preprocess(pixels, nano.config.preprocess).image, published_letterbox(pixels)[0], atol=1e-6, rtol=0)
 
 
+@pytest.mark.oracle("onnxruntime", "AP of the published ONNX file of YOLOX-Nano, whole pipelines", tolerance="AP 0.0003")
 @pytest.mark.slow
 @torch.no_grad()
 def test_ap_equals_that_of_the_onnx_file(shared: Path, nano: LoadedDetector, session: Any) -> None:

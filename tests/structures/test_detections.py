@@ -129,6 +129,7 @@ def test_to_pandas(detections: Detections) -> None:
     assert len(detections[:0].to_pandas()) == 0
 
 
+@pytest.mark.oracle("supervision", "conversion of detections", tolerance="equal")
 def test_to_supervision(detections: Detections) -> None:
     supervision = pytest.importorskip("supervision")
     converted = detections.to_supervision()

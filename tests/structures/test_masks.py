@@ -40,6 +40,7 @@ def test_arrays_come_back(pixels: Flags) -> None:
     assert masks.windows[4].tolist() == [0, 0, 10, 37]
 
 
+@pytest.mark.oracle("pycocotools", "run lengths of masks", tolerance="equal")
 def test_run_lengths_are_those_of_pycocotools(pixels: Flags) -> None:
     masks = Masks.of_arrays(pixels)
     for row, mask in enumerate(pixels):

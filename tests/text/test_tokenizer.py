@@ -31,6 +31,7 @@ def phrases() -> list[str]:
     return texts
 
 
+@pytest.mark.oracle("transformers", "tokens of CLIP's vocabulary, 1,000 phrases", tolerance="equal")
 def test_a_thousand_phrases() -> None:
     import ftfy
     from open_clip.tokenizer import SimpleTokenizer

@@ -46,6 +46,7 @@ def text_model(**numbers: object) -> nn.Module:
 SMALL = {"hidden_size": 256, "intermediate_size": 1024, "num_hidden_layers": 10, "num_attention_heads": 4, "patch_size": 16}
 
 
+@pytest.mark.oracle("transformers", "CLIP's image tower, ViT", tolerance="1e-4")
 @pytest.mark.parametrize(
     ("name", "numbers"),
     [
@@ -67,6 +68,7 @@ TWO_LAYERS = {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers":
 OPENAIS = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8, "projection_dim": 512}
 
 
+@pytest.mark.oracle("transformers", "CLIP's text tower", tolerance="1e-4")
 @pytest.mark.parametrize(
     ("numbers", "quick"), [(TWO_LAYERS, True), (TWO_LAYERS, False), pytest.param(OPENAIS, True, marks=pytest.mark.slow)]
 )
@@ -101,6 +103,7 @@ def test_truncated_phrases_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "is longer than the context of the text tower and is truncated" in caplog.text
 
 
+@pytest.mark.oracle("open_clip_torch", "CLIP's image tower, ResNet", tolerance="1e-4")
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dimensions", "side", "numbers"),

@@ -17,6 +17,7 @@ def architecture(model: str) -> str:
     return model.removesuffix("_caffe")
 
 
+@pytest.mark.oracle("torchvision", "address, size, parameters and published metrics of weights", tolerance="equal")
 @pytest.mark.parametrize("entry", TORCHVISIONS, ids=lambda entry: entry.name)
 def test_entries_equal_torchvision(entry: WeightEntry) -> None:
     stated = {f"{type(member).__name__}.{member.name}": member for member in get_model_weights(architecture(entry.model))}
@@ -38,6 +39,7 @@ def test_entries_equal_torchvision(entry: WeightEntry) -> None:
     assert (entry.license == NOT_STATED) == ("license" not in member.meta), "torchvision states a license now: put it into the catalog"
 
 
+@pytest.mark.oracle("torchvision", "list of published files", tolerance="equal")
 @pytest.mark.parametrize("model", sorted({architecture(entry.model) for entry in TORCHVISIONS}))
 def test_every_torchvision_file_is_listed_default_first(model: str) -> None:
     urls = [entry.url for entry in catalog() if architecture(entry.model) == model]

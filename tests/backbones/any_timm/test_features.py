@@ -84,11 +84,13 @@ def last_maps(reference: Any, images: Tensor, backbone: Any) -> dict[int, Tensor
     return chosen
 
 
+@pytest.mark.oracle("timm", "feature maps of timm networks", tolerance="1e-4 relative")
 @pytest.mark.parametrize("name", FAST)
 def test_maps_equal_timms(name: str) -> None:
     check_values(name)
 
 
+@pytest.mark.oracle("timm", "feature maps of a network of every timm module", tolerance="1e-4 relative")
 @pytest.mark.slow
 @pytest.mark.parametrize("module", timm.list_modules())
 def test_maps_of_every_module_equal_timms(module: str) -> None:

@@ -88,6 +88,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[nn.Module, Backbone]:
     return reference, load(request.param, reference.state_dict())
 
 
+@pytest.mark.oracle("transformers", "feature maps of HGNetV2 and ResNet-vd", tolerance="1e-4")
 @pytest.mark.parametrize("size", [(96, 128), (97, 75)])
 @torch.no_grad()
 def test_maps_equal_those_of_transformers(pair: tuple[nn.Module, Backbone], size: tuple[int, int]) -> None:
@@ -120,6 +121,7 @@ def as_original(name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
+@pytest.mark.oracle("transformers", "HGNetV2 and ResNet-vd under three naming schemes", tolerance="equal")
 @torch.no_grad()
 def test_names_of_the_original_repositories(pair: tuple[nn.Module, Backbone]) -> None:
     reference, backbone = pair

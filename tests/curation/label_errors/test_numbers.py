@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 
 from detkit.curation.label_errors.logistic import fit_logistic, logit, sigmoid
@@ -10,6 +11,7 @@ from detkit.curation.label_errors.overlaps import iou_matrix, largest_of_others,
 from detkit.curation.label_errors.planting import exchanged, moved
 
 
+@pytest.mark.oracle("scikit-learn", "logistic regression of the label check", tolerance="1e-4")
 def test_logistic_regression_equals_that_of_scikit_learn() -> None:
     random = np.random.default_rng(0)
     features = np.concatenate([np.ones((500, 1)), random.normal(size=(500, 3))], 1)

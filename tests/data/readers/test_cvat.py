@@ -96,6 +96,7 @@ def test_every_shape(tmp_path: Path) -> None:
     assert sum(values[4]["counts"]) == 100 * 80
 
 
+@pytest.mark.oracle("pycocotools", "masks of CVAT's files", tolerance="equal")
 @pytest.mark.parametrize("seed", range(5))
 def test_masks_are_those_of_coco(tmp_path: Path, seed: int) -> None:
     """The runs of CVAT go along rows of a rectangle, those of COCO along columns of the image."""

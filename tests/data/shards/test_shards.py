@@ -140,6 +140,7 @@ def test_a_half_written_tar_is_not_kept(
     assert same_bytes(folder, shards)
 
 
+@pytest.mark.oracle("webdataset", "samples of shards", tolerance="pixels 3 of 255, boxes 1e-4")
 def test_webdataset_reads_the_shards(shards: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     data = read_source(SourceConfig(path=str(shards), split="train"))

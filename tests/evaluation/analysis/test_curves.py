@@ -26,6 +26,7 @@ def test_curves_over_recall_are_pycocotools_arrays(difficult_scene: Any, pycocot
     assert np.isnan(unused.precision_mean).all()
 
 
+@pytest.mark.oracle("scikit-learn", "precision and recall over the score", tolerance="1e-14 relative")
 def test_curves_over_the_score_are_those_of_sklearn_with_missed_objects_as_positives_at_minus_infinity(difficult_scene: Any) -> None:
     from sklearn.metrics import average_precision_score, precision_recall_curve
 

@@ -21,12 +21,18 @@ def check(errors: dict[str, tuple[int, float]], expected: dict[str, list[float]]
         assert cost == pytest.approx(expected[kind][1], abs=1e-9), kind
 
 
+@pytest.mark.oracle(
+    "tidecv", "TIDE errors of a published case of 100 images", tolerance="counts equal, costs 1e-9", version="1.0.1, outputs frozen"
+)
 def test_errors_of_coco_samples_are_those_of_tidecv(shared: Path) -> None:
     folder = shared / "eval" / "coco_fake100"
     truth = read_ground_truth(folder / "ground_truth.json")
     check(tide_errors(truth, read_results(folder / "detections.json", truth)), FROZEN["coco_fake100"])
 
 
+@pytest.mark.oracle(
+    "tidecv", "TIDE errors with crowds and equal scores", tolerance="counts equal, costs 1e-9", version="1.0.1, outputs frozen"
+)
 def test_errors_with_crowds_and_equal_scores_are_those_of_tidecv(difficult_scene: Any, table: Any) -> None:
     truth, results = difficult_scene(**FROZEN["scene_arguments"])
     assert all(count for count, _ in FROZEN["scene"].values())

@@ -10,6 +10,7 @@ from detkit.heads.region.layers import ConvFCConfig, RegionPredictor, TwoFCConfi
 from detkit.structures import Batch, Proposals, Targets
 
 
+@pytest.mark.oracle("torchvision", "layers of region heads", tolerance="1e-5")
 def test_heads_match_torchvision() -> None:
     regions = torch.randn(3, 8, 5, 5)
     reference, head = TwoMLPHead(200, 16), TwoFCConfig(hidden=16).build(8, 5)

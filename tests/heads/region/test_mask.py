@@ -70,6 +70,7 @@ def their_logits(head: MaskHead, boxes: list[Tensor]) -> Tensor:
     return logits
 
 
+@pytest.mark.oracle("torchvision", "mask loss", tolerance="1e-4 relative")
 def test_the_loss_is_that_of_torchvision(head: MaskHead) -> None:
     """Boxes of the object without a mask are left out, and those of background too."""
     targets = objects()
@@ -83,6 +84,7 @@ def test_the_loss_is_that_of_torchvision(head: MaskHead) -> None:
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=0)
 
 
+@pytest.mark.oracle("torchvision", "mask probabilities", tolerance="1e-5")
 def test_probabilities_are_those_of_the_class_in_torchvision(head: MaskHead) -> None:
     boxes = [torch.tensor([[3.0, 4, 40, 50], [10, 10, 20, 18]]), torch.zeros((0, 4))]
     labels = torch.tensor([2, 0])

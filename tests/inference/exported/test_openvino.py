@@ -27,6 +27,7 @@ def runtime(xml_file: Path) -> OpenVinoRuntime:
     return OpenVinoRuntime.open(xml_file, threads=1)
 
 
+@pytest.mark.oracle("PyTorch", "exported file in OpenVINO", tolerance="boxes 1e-2 px, scores 1e-4")
 def test_detections_are_those_of_the_network(original: Predictor, runtime: OpenVinoRuntime) -> None:
     predictor = Predictor.over(runtime)
     assert predictor.class_names == NAMES

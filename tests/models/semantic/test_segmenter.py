@@ -127,6 +127,7 @@ def test_objects_without_any_masks_are_an_error(model: Segmenter) -> None:
         model([torch.rand(3, 40, 40)], [square().replace(masks=None)])
 
 
+@pytest.mark.oracle("torchvision", "logits of FCN", tolerance="1e-5")
 @pytest.mark.slow
 def test_fcn_equals_torchvisions() -> None:
     torch.manual_seed(0)

@@ -33,6 +33,7 @@ def expected(masks: Flags, rows: Integers, boxes: Floats, side: int) -> Floats:
     return roi_align(torch.from_numpy(masks)[:, None].float(), regions, (side, side), 1.0)[:, 0].numpy()
 
 
+@pytest.mark.oracle("torchvision", "mask targets", tolerance="2e-4")
 @pytest.mark.parametrize("side", [28, 7])
 def test_targets_are_those_of_torchvision(side: int) -> None:
     random, masks = np.random.default_rng(1), random_masks(9)

@@ -42,6 +42,7 @@ def mine_negatives(config: SVMConfig, passes: int = 1) -> HardNegatives:
     return miner
 
 
+@pytest.mark.oracle("scikit-learn", "linear SVM with hard negative mining", tolerance="1e-2")
 def test_an_exhaustive_search_gives_the_svm_of_all_negatives() -> None:
     config = SVMConfig(exhaustive=True, refit_after=50, tolerance=1e-6)
     positive, negative = features()

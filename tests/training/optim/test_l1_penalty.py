@@ -38,6 +38,7 @@ def trained(config: OptimizerConfig, net: nn.Module, steps: int) -> nn.Module:
     return net
 
 
+@pytest.mark.oracle("scikit-learn", "L1 penalty of the optimizers", tolerance="1e-5, zeros equal")
 def test_the_solution_is_that_of_the_lasso() -> None:
     from sklearn.linear_model import Lasso
 
