@@ -44,6 +44,15 @@ def no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def pillows_own_limit() -> Iterator[None]:
+    """Undo a limit of pixels that a test set: Pillow keeps it until the next image is opened by detkit."""
+    yield
+    images = sys.modules.get("detkit.data.media.images")
+    if images is not None and images._pillows_limit:
+        images._limit_pillow(images.MAX_PIXELS)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder ``../shared`` of real data and references next to the checkout; tests that need it are skipped without it."""
