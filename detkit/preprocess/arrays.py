@@ -116,6 +116,6 @@ def _pad(image: Floats, placement: Placement, config: PreprocessConfig) -> Float
     if placement.canvas == placement.content:
         return image
     canvas = np.full((3, *placement.canvas), config.pad_value * config.max_value / 255, np.float32)
-    (y, x), (height, width) = placement.offset, placement.content
-    canvas[:, y : y + height, x : x + width] = image
+    into, part = placement.overlap
+    canvas[:, *into] = image[:, *part]
     return canvas

@@ -37,7 +37,7 @@ class Placement:
     Attributes:
         original: Original size of the image.
         content: Size of the image in the input.
-        offset: ``(y, x)`` of the image's top left corner in the input.
+        offset: ``(y, x)`` of the image's top left corner in the input; negative where the image is cropped.
         canvas: Size of the input.
         factor: Scale factor of boxes; None: the ratios of the sides of ``content`` and ``original``.
     """
@@ -57,6 +57,14 @@ class Placement:
     def scale(self) -> tuple[float, float]:
         """Factors ``(x, y)`` from lengths in pixels of the input to lengths in pixels of the image."""
         return self.original[1] / self._scaled[1], self.original[0] / self._scaled[0]
+
+    @property
+    def overlap(self) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+        """Rows and columns of the input that the image covers, and those of the resized image that are in the input."""
+        sides = tuple(zip(self.offset, self.content, self.canvas, strict=True))
+        spans = [(max(0, start), min(whole, start + length)) for start, length, whole in sides]
+        (y, x), ((top, bottom), (left, right)) = self.offset, spans
+        return (slice(top, bottom), slice(left, right)), (slice(top - y, bottom - y), slice(left - x, right - x))
 
     def apply(self, rows: R) -> R:
         """Convert rows from pixels of the image to pixels of the input."""

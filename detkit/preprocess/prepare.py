@@ -107,6 +107,6 @@ def _pad(image: Tensor, placement: Placement, config: PreprocessConfig) -> Tenso
     if placement.canvas == placement.content:
         return image
     canvas = image.new_full((3, *placement.canvas), config.pad_value * config.max_value / 255)
-    (y, x), (height, width) = placement.offset, placement.content
-    canvas[:, y : y + height, x : x + width] = image
+    into, part = placement.overlap
+    canvas[:, *into] = image[:, *part]
     return canvas

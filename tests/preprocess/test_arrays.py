@@ -16,6 +16,7 @@ CONFIGS = {
     "letterbox": LETTERBOX,
     "both sides, caffe's order": LETTERBOX.replace(pad_side="both", channel_order="bgr", max_value=255),
     "fixed": PreprocessConfig(rule="fixed", input_size=(96, 128)),
+    "center crop": PreprocessConfig(rule="center_crop", input_size=(224, 192), rounding="short_first", antialias=True),
     "bytes": LETTERBOX.replace(interpolation="bilinear_bytes"),
     "nearest": LETTERBOX.replace(interpolation="nearest"),
     "antialiased": PreprocessConfig(short_side=256, long_side=600, rounding="short_first", antialias=True),

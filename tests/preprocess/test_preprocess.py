@@ -197,3 +197,25 @@ def test_wrong_shapes(image: np.ndarray) -> None:
 def test_wrong_type() -> None:
     with pytest.raises(ValueError, match="uint8, or float"):
         preprocess(torch.zeros(3, 4, 4, dtype=torch.int64), PreprocessConfig())
+
+
+@pytest.mark.parametrize("size", [(480, 640), (641, 333), (224, 224), (100, 77), (300, 1799), (225, 224)])
+def test_center_crop_equals_torchvision(size: tuple[int, int]) -> None:
+    """The transforms of CLIP: the short side is resized to 224, bicubic, and the center is cropped."""
+    from torchvision.transforms import v2
+
+    config = PreprocessConfig(rule="center_crop", input_size=(224, 224), rounding="short_first", interpolation="bicubic", antialias=True)
+    pixels = torch.rand(3, *size, generator=torch.Generator().manual_seed(0))
+    transforms = v2.Compose([v2.Resize(224, v2.InterpolationMode.BICUBIC, antialias=True), v2.CenterCrop(224)])
+    expected = transforms(pixels).clamp(0, 1)
+    prepared = preprocess(pixels, config)
+    torch.testing.assert_close(prepared.image, expected, atol=1e-6, rtol=0)
+    (box,) = prepared.restore(detections([[0.0, 0.0, 224.0, 224.0]])).boxes
+    torch.testing.assert_close(box[2:] - box[:2], torch.full((2,), float(min(size))), atol=2.0, rtol=0)
+    torch.testing.assert_close((box[2:] + box[:2]) / 2, torch.tensor([size[1], size[0]]) / 2, atol=1.0, rtol=0)
+
+
+def test_center_crop_of_a_line_stays_small() -> None:
+    placement = PreprocessConfig(rule="center_crop", input_size=(224, 224)).placement((1, 100_000))
+    assert placement.content == (224, 50 * 224)
+    assert placement.offset == (0, -49 * 112)
