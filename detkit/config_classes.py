@@ -32,7 +32,8 @@ from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.heads.yolox import YOLOXHeadConfig
 from detkit.models import presets
 from detkit.models.classifier import ClassifierConfig
-from detkit.models.clip_rcnn import CLIPRCNNConfig
+from detkit.models.clip.classifier import CLIPConfig
+from detkit.models.clip.rcnn import CLIPRCNNConfig
 from detkit.models.detr import DETRConfig
 from detkit.models.dfine import DFINEConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
@@ -79,6 +80,7 @@ __all__ = [
     "AugmentationConfig",
     "BackboneConfig",
     "BoxRegressionStageConfig",
+    "CLIPConfig",
     "CLIPRCNNConfig",
     "ClassifierConfig",
     "ConvFCConfig",

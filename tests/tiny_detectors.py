@@ -178,7 +178,7 @@ TINY: dict[str, Callable[[Config], Config]] = {
 """A name after a slash is a variant of the kind before it."""
 
 
-NAMES = sorted({*MODELS.names(), *TINY} - {"classifier", "fcn", "unet"})
+NAMES = sorted({*MODELS.names(), *TINY} - {"classifier", "clip", "fcn", "unet"})
 """All detectors and their variants."""
 
 

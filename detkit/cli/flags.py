@@ -43,6 +43,13 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--split": {"metavar": "NAME", "help": "part of the data, such as train, val or test"},
     "--val-fraction": {"type": fraction, "metavar": "F", "help": "fraction of the training images kept for validation, such as 0.1"},
     "--classes": {"nargs": "+", "action": "extend", "metavar": "NAME", "help": "evaluate only these classes"},
+    "--templates": {
+        "nargs": "+",
+        "action": "extend",
+        "metavar": "TEXT",
+        "help": "with a clip or clip_rcnn model: prompts into which the classes are inserted in place of {}, such as "
+        "'a drawing of a {}.'; the embeddings of several are averaged (default: the model's own)",
+    },
     "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat class A of the data as class B of the detector"},
     "--annotations": {"metavar": "FILE", "help": "a COCO annotation file"},
     "--weights-file": {"metavar": "FILE", "help": "file with the weights of a --model that is a published name"},

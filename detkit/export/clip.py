@@ -21,7 +21,8 @@ from detkit.inference.detectors import load_detector
 from detkit.inference.exported.metadata import EMBEDDINGS, FORMAT
 from detkit.inference.exported.onnx import SUFFIX, import_onnxruntime
 from detkit.inference.sources import checkpoint_path
-from detkit.models.clip_rcnn import CLIPRCNNConfig
+from detkit.models.clip.classifier import CLIPConfig
+from detkit.models.clip.rcnn import CLIPRCNNConfig
 from detkit.models.loading.checkpoints import load_tensors
 from detkit.models.published.load import PUBLISHED, publication
 from detkit.text import text_tower
@@ -42,7 +43,7 @@ def export_tower(tower: Tower, source: str | Path, path: str | Path, *, file: st
 
     Args:
         tower: ``image`` or ``text``.
-        source: A name of published weights, such as ``clip_rcnn_vit_b16``, or, for the image tower, a checkpoint of ``clip_rcnn``.
+        source: A name of published weights, such as ``clip_vit_b16``, or, for the image tower, a checkpoint of ``clip`` or ``clip_rcnn``.
         path: File name ending in ``.onnx``; an existing file is replaced once the new one is complete and verified.
         file: The published file, together with its name as ``source``; None: where ``detkit models download`` stores it.
         opset: Version of the ONNX operator set.
@@ -103,21 +104,27 @@ class _TextEmbeddings(nn.Module):
 def _image_tower(source: str | Path, file: str | Path | None) -> _Loaded:
     if checkpoint_path(source) is not None and file is None:
         detector = load_detector(source).detector
-        tower, side = detector.backbone, getattr(getattr(detector, "config", None), "warp_size", 0)
-        if not isinstance(tower, ImageTower):
+        tower, config = detector.backbone, getattr(detector, "config", None)
+        if not isinstance(tower, ImageTower) or not isinstance(config, CLIPConfig | CLIPRCNNConfig):
             raise ValueError(f"{source}: expected a CLIP, got {type(detector).__name__} without an image tower")
     else:
         config, tensors = _published(source, file)
-        text = config.region.text
-        tower, side = ImageTower(config.backbone, 512 if text is None else text.dimensions), config.warp_size
+        tower = ImageTower(config.backbone, _dimensions(config))
         prefix = f"weights of {source}"
         try:
             renamed = tower.rename_published(tensors)
         except ValueError as error:
             raise ValueError(f"{prefix}: {error}") from None
         load_tensors(tower, renamed, prefix)
-    images = torch.rand((2, 3, side, side), generator=torch.Generator().manual_seed(0))
-    return _Loaded(_ImageEmbeddings(tower).eval(), "images", images, {"input_size": [side, side]})
+    size = (config.warp_size, config.warp_size) if isinstance(config, CLIPRCNNConfig) else config.preprocess.input_size or (224, 224)
+    images = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0))
+    return _Loaded(_ImageEmbeddings(tower).eval(), "images", images, {"input_size": list(size)})
+
+
+def _dimensions(config: CLIPConfig | CLIPRCNNConfig) -> int:
+    if isinstance(config, CLIPConfig):
+        return config.dimensions
+    return 512 if config.region.text is None else config.region.text.dimensions
 
 
 def _text_tower(source: str | Path, file: str | Path | None) -> _Loaded:
@@ -128,9 +135,9 @@ def _text_tower(source: str | Path, file: str | Path | None) -> _Loaded:
     return _Loaded(_TextEmbeddings(tower.network).eval(), "tokens", tokens, {"context_length": tokens.shape[1]})
 
 
-def _published(source: str | Path, file: str | Path | None) -> tuple[CLIPRCNNConfig, dict[str, Tensor]]:
+def _published(source: str | Path, file: str | Path | None) -> tuple[CLIPConfig | CLIPRCNNConfig, dict[str, Tensor]]:
     config = publication(str(source)).config if str(source) in PUBLISHED.names() else None
-    if not isinstance(config, CLIPRCNNConfig):
+    if not isinstance(config, CLIPConfig | CLIPRCNNConfig):
         names = ", ".join(name for name in PUBLISHED.names() if name.startswith("clip"))
         raise ValueError(f"{source}: expected a CLIP, which has towers; choose one of: {names}")
     return config, dict(read_tensors(Path(file or resolve(str(source)))))

@@ -14,6 +14,8 @@ from detkit.heads.float32 import Float32Linear
 
 PROMPTS = ("{}", "a photo of {}.", "a close-up photo of {}.", "a cropped photo of {}.", "a blurry photo of {}.", "{} in the scene.")
 """Prompt templates into which phrases such as "a cat" are inserted."""
+MAX_SCALE = 100.0
+"""Upper limit of the factor on the cosines that CLIP learns, which its released models reach (arXiv:2103.00020, section 2.5)."""
 BACKGROUND = ("the background", "nothing in particular", "an empty surface", "a plain texture", "a part of something", "several things")
 """Phrases for proposals that show none of the classes."""
 
@@ -41,10 +43,45 @@ class TextClassesConfig(Config):
     @field_validator("templates")
     @classmethod
     def _check_placeholders(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
-        invalid = [template for template in templates if template.count("{}") != 1]
-        if invalid:
-            raise ValueError(f"expected exactly one {{}} in each template, for the phrase; got {invalid[0]!r}")
-        return templates
+        return check_templates(templates)
+
+
+def check_templates(templates: tuple[str, ...]) -> tuple[str, ...]:
+    """Return prompt templates.
+
+    Raises:
+        ValueError: If one of them has not exactly one placeholder for the phrase.
+    """
+    invalid = [template for template in templates if template.count("{}") != 1]
+    if invalid:
+        raise ValueError(f"expected exactly one {{}} in each template, for the phrase; got {invalid[0]!r}")
+    return templates
+
+
+class CosineLogits(nn.Module):
+    """Logits of whole images: cosines of their embeddings with those of the classes, times a scale (arXiv:2103.00020, section 3.1.2).
+
+    Attributes:
+        embeddings: ``(K, D)`` class embeddings of length 1; random until they are loaded.
+        scale: Factor on the cosines.
+
+    Args:
+        num_classes: K.
+        dimensions: D.
+    """
+
+    embeddings: Tensor
+    scale: Tensor
+
+    def __init__(self, num_classes: int, dimensions: int) -> None:
+        super().__init__()
+        self.register_buffer("embeddings", functional.normalize(torch.randn(num_classes, dimensions), dim=1))
+        self.register_buffer("scale", torch.tensor(MAX_SCALE))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map embeddings ``(B, D)`` of any length to ``(B, K)`` float32 logits."""
+        with torch.autocast(images.device.type, enabled=False):
+            return self.scale * functional.linear(functional.normalize(images.float(), dim=-1), self.embeddings)
 
 
 class TextLogits(nn.Module):

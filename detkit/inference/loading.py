@@ -51,8 +51,8 @@ def load(
             None: ``torch``, and for an exported file the runtime that it was written for.
         threads: Number of threads of the whole process, as of :func:`torch.set_num_threads`; None: as it is.
         options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``, ``max_detections``: see
-            :class:`Predictor`. An open-vocabulary detector such as ``clip_rcnn`` detects the phrases in ``classes``. ``proposals_cache``:
-            folder that caches the
+            :class:`Predictor`. An open-vocabulary detector such as ``clip`` or ``clip_rcnn`` detects the phrases in ``classes``, inserted
+            in place of ``{}`` in the prompts of ``templates``, whose embeddings are averaged. ``proposals_cache``: folder that caches the
             proposals of a detector that takes them; the folder of the training is not used, so that no checkpoint names files to write.
 
     Raises:
@@ -69,7 +69,7 @@ def load(
             return in_runtime
     if file is None and is_exported(source):
         return _load_file(Path(source), str(device), precision, options)
-    loaded = load_detector(source, file, options.get("classes"))
+    loaded = load_detector(source, file, options.get("classes"), options.pop("templates", None))
     cache = options.pop("proposals_cache", None)
     if loaded.config.proposals_config is not None and "proposer" not in options:
         options["proposer"] = _proposer(loaded.config.proposals_config, device, cache)

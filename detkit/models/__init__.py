@@ -9,7 +9,8 @@ MODELS = Registry(
     "detkit.models",
     {
         "classifier": "detkit.models.classifier:ClassifierConfig",
-        "clip_rcnn": "detkit.models.clip_rcnn:CLIPRCNNConfig",
+        "clip": "detkit.models.clip.classifier:CLIPConfig",
+        "clip_rcnn": "detkit.models.clip.rcnn:CLIPRCNNConfig",
         "detr": "detkit.models.detr:DETRConfig",
         "dfine": "detkit.models.dfine:DFINEConfig",
         "fast_rcnn": "detkit.models.fast_rcnn:FastRCNNConfig",

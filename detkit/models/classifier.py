@@ -51,8 +51,7 @@ class ClassifierConfig(DetectorConfig):
             ValueError: If the images are too small for the auxiliary classifiers, or the backbone has settings that a classifier does not
                 support.
         """
-        if self.backbone.dilated_c5 or self.backbone.levels is not None:
-            raise ValueError("model.backbone: a classifier uses its network as published; expected levels=none and dilated_c5=false")
+        self.check_backbone()
         side, min_side = min(self.preprocess.input_size or (self.preprocess.short_side,)), _MIN_AUXILIARY_SIDE.get(self.backbone.name, 0)
         if self.auxiliary_weight and side < min_side:
             raise ValueError(
@@ -63,6 +62,15 @@ class ClassifierConfig(DetectorConfig):
         network = FullNetwork(self.backbone, num_classes, bool(self.auxiliary_weight))
         network.freeze(self.backbone.stages_to_freeze)
         return Classifier(network, num_classes, self)
+
+    def check_backbone(self) -> None:
+        """Check that the backbone is the published network.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        if self.backbone.dilated_c5 or self.backbone.levels is not None:
+            raise ValueError("model.backbone: a classifier uses its network as published; expected levels=none and dilated_c5=false")
 
 
 class Classifier(Detector):

@@ -71,7 +71,10 @@ def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> Weig
 
 
 def _clip(name: str, file_name: str, sha256: str, parameters: int) -> WeightEntry:
-    """Return the entry of a whole CLIP of OpenAI, whose address contains its whole SHA-256; the parameters were counted by us."""
+    """Return the entry of a whole CLIP of OpenAI, whose address contains its whole SHA-256; the parameters were counted by us.
+
+    Each file has two entries, as a classifier and as a detector, and is stored once.
+    """
     return WeightEntry(
         name=name,
         kind="detector",
@@ -95,6 +98,11 @@ _RETINANET = "retinanet_resnet50_fpn"
 
 _ALL = (
     *CLASSIFIERS,
+    _clip("clip", "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 151277313),
+    _clip("clip_vit_b16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", 149620737),
+    _clip("clip_rn50", "RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", 102007137),
+    _clip("clip_rn101", "RN101.pt", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", 119688033),
+    _clip("clip_rn50x4", "RN50x4.pt", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", 178300601),
     _clip("clip_rcnn", "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 151277313),
     _clip("clip_rcnn_vit_b16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", 149620737),
     _clip("clip_rcnn_rn50", "RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", 102007137),

@@ -89,7 +89,7 @@ def test_the_strip_draws_what_a_detector_predicts_with() -> None:
 
 
 def test_members_are_in_the_order_of_invention() -> None:
-    assert set(INVENTIONS) == set(MODELS.names()) - {"classifier", "fcn", "unet"}
+    assert set(INVENTIONS) == set(MODELS.names()) - {"classifier", "clip", "fcn", "unet"}
     explanation: Any = None
     kinds = ["somebody_elses", "dfine", "rcnn", "yolox", "detr", "faster_rcnn"]
     ordered = [row.kind for row in sorted_by_invention([member(kind, explanation) for kind in kinds])]

@@ -20,7 +20,7 @@ from detkit.cli.main import main
 from detkit.export import clip
 from detkit.export.clip import export_tower
 from detkit.inference.exported.metadata import METADATA_KEY
-from detkit.models.clip_rcnn import CLIPRCNNConfig
+from detkit.models.clip.rcnn import CLIPRCNNConfig
 from detkit.models.published.clip import publication_for
 from detkit.text import text_tower
 
@@ -85,5 +85,5 @@ def test_checkpoints_have_an_image_tower_only(tmp_path: Path, capsys: pytest.Cap
         export_tower("text", checkpoint, tmp_path / "text.onnx")
     with pytest.raises(ValueError, match=r"other\.safetensors: expected a CLIP, got RCNN without an image tower"):
         export_tower("image", tmp_path / "other.safetensors", tmp_path / "image.onnx")
-    with pytest.raises(ValueError, match="yolox_s: expected a CLIP, which has towers; choose one of: clip_rcnn, "):
+    with pytest.raises(ValueError, match="yolox_s: expected a CLIP, which has towers; choose one of: clip, clip_rcnn, "):
         export_tower("image", "yolox_s", tmp_path / "image.onnx")

@@ -27,7 +27,7 @@ from detkit.heads.region.layers import TwoFCConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.inference import Predictor, load_exported
 from detkit.inference.exported.metadata import METADATA_KEY
-from detkit.models.clip_rcnn import CLIPRCNNConfig
+from detkit.models.clip.rcnn import CLIPRCNNConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.sppnet import SPPNetConfig

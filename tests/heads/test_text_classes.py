@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
-from torch import nn
 from torch.testing import assert_close
 
 from detkit.config import ConfigError
-from detkit.heads.contrastive import ContrastiveLoss
 from detkit.heads.region.classifier import RegionConfig
-from detkit.heads.text_classes import TextClassesConfig, TextLogits
+from detkit.heads.text_classes import CosineLogits, TextClassesConfig, TextLogits
 
 PLAIN = TextClassesConfig(dimensions=8, projection=False)
 
@@ -55,63 +51,12 @@ def test_in_a_region_head() -> None:
     assert (logits.shape, deltas.shape, region.num_classes) == ((2, 4), (2, 3, 4), 3)
 
 
-def test_contrastive_loss_matches_its_formula() -> None:
-    """Compute the two cross entropies over cosines in plain Python."""
+def test_logits_of_whole_images_are_scaled_cosines() -> None:
     torch.manual_seed(0)
-    images, texts, contrast = torch.randn(5, 6) * 3, torch.randn(5, 6) * 0.1, ContrastiveLoss()
-    assert float(contrast.scale().detach()) == pytest.approx(1 / 0.07)
-    cosines = [[float(p @ t) / math.sqrt(float(p @ p) * float(t @ t)) / 0.07 for t in texts] for p in images]
-    transposed = list(zip(*cosines, strict=True))
-    expected = [
-        math.log(sum(math.exp(value) for value in row)) - row[index] for rows in (cosines, transposed) for index, row in enumerate(rows)
-    ]
-    assert float(contrast(images, texts).detach()) == pytest.approx(sum(expected) / 10, rel=1e-5)
-    with pytest.raises(ValueError, match="expected one text per image"):
-        contrast(images, texts[:4])
-
-
-def test_scale_is_limited_to_100_and_can_decrease() -> None:
-    contrast = ContrastiveLoss()
-    contrast.log_scale.data.fill_(9.0)
-    rows = torch.eye(3)
-    (-contrast(rows, rows.roll(1, 0))).backward()
-    assert float(contrast.scale().detach()) == pytest.approx(100.0, rel=1e-5)
-    assert float(contrast.log_scale.grad) != 0, "the value is clamped, the gradient is not"
-
-
-def test_two_small_towers_learn_to_match_images_and_texts() -> None:
-    """Train on noisy images of bright or dark squares in one of four corners and their descriptions, and test on new ones."""
-    torch.manual_seed(0)
-    generator = torch.Generator().manual_seed(1)
-    image_tower = nn.Sequential(
-        nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 16)
-    )
-    text_tower = nn.Sequential(nn.Embedding(8, 16), nn.Flatten(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 16))
-    contrast = ContrastiveLoss()
-    parts = nn.ModuleList((image_tower, text_tower, contrast))
-    optimizer = torch.optim.Adam(parts.parameters(), lr=3e-3)
-
-    def pairs() -> tuple[torch.Tensor, torch.Tensor]:
-        """Return one image of each of the eight kinds, and two words for its brightness and its corner."""
-        images, texts = torch.randn(8, 3, 16, 16, generator=generator) * 0.3, torch.empty(8, 2, dtype=torch.long)
-        for kind in range(8):
-            bright, corner = kind % 2, kind // 2
-            images[kind, :, corner // 2 * 8 : corner // 2 * 8 + 8, corner % 2 * 8 : corner % 2 * 8 + 8] += 1.0 if bright else -1.0
-            texts[kind] = torch.tensor([bright, 2 + corner])
-        return images, texts
-
-    images, texts = pairs()
-    first_loss = float(contrast(image_tower(images), text_tower(texts)).detach())
-    for _ in range(120):
-        images, texts = pairs()
-        optimizer.zero_grad()
-        loss = contrast(image_tower(images), text_tower(texts))
-        loss.backward()
-        optimizer.step()
-    images, texts = pairs()
-    with torch.no_grad():
-        last_loss = float(contrast(image_tower(images), text_tower(texts)))
-        cosines = nn.functional.normalize(image_tower(images)) @ nn.functional.normalize(text_tower(texts)).T
-    assert first_loss > 1.5
-    assert last_loss < 0.3
-    assert cosines.argmax(1).tolist() == list(range(8))
+    layer, images = CosineLogits(3, 8), torch.randn(5, 8) * 7
+    layer.scale.fill_(20.0)
+    assert_close(layer.embeddings.norm(dim=1), torch.ones(3))
+    assert_close(layer(images), 20 * unit(images) @ layer.embeddings.T)
+    assert not list(layer.parameters()), "phrases are not trained"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(images.bfloat16()).dtype == torch.float32

@@ -23,7 +23,7 @@ from tiny import BACKBONE, tensors, whole_clip
 from detkit.backbones import BackboneConfig
 from detkit.cli.main import main
 from detkit.inference import load
-from detkit.models.clip_rcnn import CLIPRCNNConfig
+from detkit.models.clip.rcnn import CLIPRCNNConfig
 from detkit.models.published import PUBLISHED, publication
 from detkit.models.published.clip import publication_for
 from detkit.structures import Proposals

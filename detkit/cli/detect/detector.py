@@ -25,7 +25,8 @@ def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of :class:`DetectorOptions`."""
     add_flags(parser, "--model", "--latest", "--weights-file")
     add_min_score(parser, "lowest score reported")
-    add_flags(parser, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
+    add_flags(parser, "--classes", help="report only these classes; with a clip or clip_rcnn model: the phrases to look for")
+    add_flags(parser, "--templates")
     add_flags(parser, "--svd")
     add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")
     native = "auto is bf16 where the hardware multiplies it natively, and fp32 for embedded and exported files"
@@ -72,6 +73,7 @@ def load_predictor(
         "threads": options.threads,
         "file": options.weights_file,
         "proposals_cache": options.proposals_cache,
+        "templates": options.templates,
     }
     return load(model, options.device, options.precision, **given, **{name: value for name, value in named.items() if value})
 
@@ -84,7 +86,7 @@ def onnx_file(model: str | Path, options: DetectorOptions) -> Path | None:
     """
     from detkit.inference.runtime import is_exported
 
-    if options.svd or options.weights_file or options.proposals_cache or options.runtime:
+    if options.svd or options.weights_file or options.proposals_cache or options.runtime or options.templates:
         return None
     if is_exported(model):
         return Path(model)

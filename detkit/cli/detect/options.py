@@ -22,6 +22,7 @@ class DetectorOptions(PyramidOptions):
         weights_file: The file with the weights of a published model.
         min_score: Lowest score reported; None: the model's operating points or suggestion.
         classes: Classes to report, or phrases to look for; None: all classes.
+        templates: Prompts into which the phrases are inserted; None: the model's own.
         svd: Ranks of the truncated fully connected layers.
         device: Name of the device.
         precision: Number format.
@@ -35,6 +36,7 @@ class DetectorOptions(PyramidOptions):
     weights_file: str | None = None
     min_score: float | None = None
     classes: tuple[str, ...] | None = None
+    templates: tuple[str, ...] | None = None
     svd: tuple[int, ...] | None = None
     device: str = "auto"
     precision: str = "auto"

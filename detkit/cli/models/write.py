@@ -25,12 +25,14 @@ class ImportOptions:
         file: The published file.
         model: Name of the detector in the file.
         classes: Phrases to look for, for a detector that takes them.
+        templates: Prompts into which they are inserted; None: the model's own.
         output: The checkpoint to write.
     """
 
     file: str
     model: str | None = None
     classes: tuple[str, ...] | None = None
+    templates: tuple[str, ...] | None = None
     output: str | None = None
 
 
@@ -71,7 +73,8 @@ def add_import(actions: Actions[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("file", metavar="FILE", help="the published file; no code in it is executed")
     add_flags(parser, "--model", help="the detector in the file: a name from `detkit models list --kind weights`")
-    add_flags(parser, "--classes", help="with a clip_rcnn model: the phrases to look for")
+    add_flags(parser, "--classes", help="with a clip or clip_rcnn model: the phrases to look for")
+    add_flags(parser, "--templates")
     _add_output(parser)
     bind(parser, ImportOptions, _import)
 
@@ -119,7 +122,7 @@ def _import(options: ImportOptions) -> int:
     from detkit.checkpoint import make_header, save_checkpoint
     from detkit.models.published import load_published
 
-    published = load_published(options.model, options.file, options.classes)
+    published = load_published(options.model, options.file, options.classes, options.templates)
     header = make_header(published.config.to_json(), published.class_names, imported_from=Path(options.file).name)
     save_checkpoint(output, published.detector.state_dict(), header)
     named = sum(name is not None for name in published.class_names)

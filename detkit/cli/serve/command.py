@@ -115,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     models = parser.add_argument_group("models")
     add_min_score(models, "lowest score reported when a request gives none")
-    add_flags(models, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
+    add_flags(models, "--classes", help="report only these classes; with a clip or clip_rcnn model: the phrases to look for")
     add_flags(models, "--max-detections", "--device", "--precision", "--runtime")
     models.add_argument("--threads", type=positive, metavar="N", help="threads on which a model runs (default: one per core)")
     _add_limits(parser.add_argument_group("limits"))

@@ -41,14 +41,15 @@ class Publication:
         class_names: One per class, in the order of the converted weights; None for a slot that the publisher never used.
         convert: Renames the publisher's tensors and reorders their classes.
         weights: Name of the weights if they were published for something else, such as a classifier.
-        for_classes: For a detector of arbitrary classes: returns the publication for given classes. ``class_names`` is empty then.
+        for_classes: For a detector of arbitrary classes: returns the publication for given classes, and prompt templates if not its own.
+            ``class_names`` is empty then.
     """
 
     config: DetectorConfig
     class_names: tuple[str | None, ...]
     convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     weights: str | None = None
-    for_classes: Callable[[Sequence[str]], Publication] | None = None
+    for_classes: Callable[[Sequence[str], Sequence[str] | None], Publication] | None = None
 
 
 def rename_tensors(tensors: Mapping[str, Tensor], renamings: Iterable[Renaming]) -> dict[str, Tensor]:

@@ -15,11 +15,16 @@ PUBLISHED = Registry(
     "published detector",
     "detkit.published",
     {
-        "clip_rcnn": "detkit.models.published.clip:vit_b32",
-        "clip_rcnn_vit_b16": "detkit.models.published.clip:vit_b16",
-        "clip_rcnn_rn50": "detkit.models.published.clip:rn50",
-        "clip_rcnn_rn101": "detkit.models.published.clip:rn101",
-        "clip_rcnn_rn50x4": "detkit.models.published.clip:rn50x4",
+        "clip": "detkit.models.published.clip:classifier_vit_b32",
+        "clip_vit_b16": "detkit.models.published.clip:classifier_vit_b16",
+        "clip_rn50": "detkit.models.published.clip:classifier_rn50",
+        "clip_rn101": "detkit.models.published.clip:classifier_rn101",
+        "clip_rn50x4": "detkit.models.published.clip:classifier_rn50x4",
+        "clip_rcnn": "detkit.models.published.clip:rcnn_vit_b32",
+        "clip_rcnn_vit_b16": "detkit.models.published.clip:rcnn_vit_b16",
+        "clip_rcnn_rn50": "detkit.models.published.clip:rcnn_rn50",
+        "clip_rcnn_rn101": "detkit.models.published.clip:rcnn_rn101",
+        "clip_rcnn_rn50x4": "detkit.models.published.clip:rcnn_rn50x4",
         "detr_r50": "detkit.models.published.detr:r50",
         "detr_r50_dc5": "detkit.models.published.detr:r50_dc5",
         "detr_r101": "detkit.models.published.detr:r101",
@@ -84,13 +89,16 @@ def publication(name: str) -> Publication:
     return result
 
 
-def load_published(name: str, path: str | Path | None = None, classes: Sequence[str] | None = None) -> LoadedDetector:
+def load_published(
+    name: str, path: str | Path | None = None, classes: Sequence[str] | None = None, templates: Sequence[str] | None = None
+) -> LoadedDetector:
     """Load a detector from a published file; no code in the file is executed.
 
     Args:
         name: Name of the weights, such as ``fasterrcnn_resnet50_fpn``.
         path: The file as published, or a folder of ``transformers``; None: where ``detkit models download`` stores the file.
         classes: Classes to detect, for a detector of arbitrary classes; others have their own.
+        templates: Prompts into which the classes are inserted in place of ``{}``, for such a detector; None: its own.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -104,7 +112,9 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
                 f'{name}: expected classes to detect, got none; give them with --classes "a cat" "a red cup" (classes=[...] in Python), '
                 "or make a checkpoint with fixed classes with `detkit models import`"
             )
-        source = source.for_classes(classes)
+        source = source.for_classes(classes, templates)
+    elif templates is not None:
+        raise ValueError(templates_error(name))
     path = _file_of(Path(path or resolve(source.weights or name)))
     detector = source.config.build(len(source.class_names))
     error_prefix, tensors = f"weights {path}: not {name}", read_tensors(path)
@@ -115,6 +125,11 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
     load_tensors(detector, renamed, error_prefix)
     detector.hide_unnamed_classes(source.class_names)
     return LoadedDetector(detector.eval(), source.config, source.class_names)
+
+
+def templates_error(name: str) -> str:
+    """Return the message about prompt templates for a model that embeds no class names."""
+    return f"{name}: expected no templates, got some; only a published CLIP, such as clip, embeds the names of classes (--templates)"
 
 
 def _file_of(path: Path) -> Path:
