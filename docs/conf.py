@@ -1,4 +1,7 @@
-"""Sphinx configuration of the site: ``sphinx-build -W docs site`` (needs ``pip install '.[docs]'``)."""
+"""Sphinx configuration of the site: ``sphinx-build -W docs site`` (needs ``pip install '.[docs]'``).
+
+Links to other sites are checked by ``sphinx-build -b linkcheck docs linkcheck``, which needs a network.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "site_pages.repository_links",
+    "site_pages.notebooks",
     "site_pages.reference",
 ]
 exclude_patterns = ["site_pages", "results", "**/__pycache__"]
@@ -34,6 +38,12 @@ nb_execution_mode = os.environ.get("SITE_NOTEBOOKS", "cache")  # "off" builds th
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 suppress_warnings = ["myst-nb.lexer"] if nb_execution_mode == "off" else []  # which the kernel names
+
+# Addresses of examples; and files of this repository, whose links ``tests/docs/test_links.py`` checks without a network.
+linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost|server|10\.|192\.168\.)", r"https://github\.com/detkit-vision/detkit"]
+linkcheck_anchors = False  # sites add them by scripts
+linkcheck_timeout = 30
+linkcheck_workers = 2
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -21,8 +21,8 @@ PAGE = DOCS / "selective_search.md"
 RESULTS = DOCS / "results" / "speed"
 MODES = ("single", "fast", "quality")
 QUALITY = (
-    *("mode", "images", "source", "proposals", "recall at .5", "recall at .7", "best IoU", "MABO"),
-    *("truncated: recall at .5", "truncated: best IoU", "truncated: MABO"),
+    *("mode", "images", "source", "proposals", "recall .5", "recall .7", "best IoU", "MABO"),
+    *("cut: .5", "cut: IoU", "cut: MABO"),
 )
 SPEED = ("mode", "images", "source", "median s", "detkit's speed-up", "ratio of processor time")
 METRICS = ("recall_50", "recall_70", "best_overlap", "mabo")

@@ -69,9 +69,9 @@ def test_run_is_added_with_its_test_metrics(tmp_path: Path, monkeypatch: pytest.
     results, test, times = write(tmp_path, results=run, numbers=numbers, speed={**speed, "machine": {}})
     make_results.add(results, test, "1 run", times, "As measured.")
     assert "**a_config** has less than half of the best AP. As measured." in make_results.page()
-    assert "| 0.610 | 0.900 | - | 0.500 | 1.5 M | 4.0 | - | 3 | (1) |" in make_results.page()
+    assert "| 0.610 | 0.900 | - | 0.500 | 1.5 M | 4.0 | 3 | (1) |" in make_results.page()
     assert "\n(1) 1 run.\n" in make_results.page()
-    assert "| a_config | Intel Xeon | 59.9 | 1,234 | 0.34 | 30 |" in make_results.page()
+    assert "| a_config | Intel Xeon | 59.9 | 1,234 | 0.34 | - | 30 |" in make_results.page()
     assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
 
@@ -85,7 +85,7 @@ def test_classifiers_have_their_own_table(tmp_path: Path, monkeypatch: pytest.Mo
     page = make_results.page()
     assert "## bccd, classifiers\n\n| config | test top-1 | balanced |" in page
     assert "| 0.950 | 0.850 | 0.900 | 0.800 | 2.0 M | 1 | none |" in page
-    assert "| cells | AMD EPYC | 3.0 | 1,800 | 10.00 | - |" in page
+    assert "| cells | AMD EPYC | 3.0 | 1,800 | 10.00 | - | - |" in page
     assert "## bccd\n" not in page
 
 
