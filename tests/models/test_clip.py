@@ -27,6 +27,7 @@ from transformers_names import openai_names
 from detkit.cli.main import main
 from detkit.inference import load
 from detkit.models.published import PUBLISHED
+from detkit.structures import Targets
 from detkit.weights import catalog, find
 
 CLASSES = ("cat", "dog", "traffic light")
@@ -202,6 +203,25 @@ def test_each_released_file_has_two_entries() -> None:
     assert files["ViT-B-32.pt"] == {"clip", "clip_rcnn"}
     assert all(len(names) == 2 for names in files.values())
     assert find("clip_rn50").url == find("clip_rcnn_rn50").url
+
+
+def test_training_changes_the_image_tower_only(released: Path) -> None:
+    classifier = load("clip_nano", "cpu", reference=True, file=released, classes=CLASSES).detector.train()
+    before = {name: tensor.clone() for name, tensor in classifier.state_dict().items()}
+    images = [torch.rand(3, SIDE, SIDE, generator=torch.Generator().manual_seed(index)) for index in range(2)]
+    targets = [Targets.of(torch.tensor([[0.0, 0.0, SIDE, SIDE]]), torch.tensor([label])) for label in (2, 0)]
+    optimizer = torch.optim.Adam(classifier.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(6):
+        loss = classifier(images, targets)["class"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+    after = classifier.state_dict()
+    assert_close(after["logits.embeddings"], before["logits.embeddings"])
+    assert not torch.equal(after["neck.backbone.network.head.weight"], before["neck.backbone.network.head.weight"])
 
 
 @pytest.mark.slow
