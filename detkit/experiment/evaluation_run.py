@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
+from detkit.arrays import to_numpy
 from detkit.checkpoint import read_header
 from detkit.data import (
     ClassMapping,
@@ -25,7 +28,8 @@ from detkit.data.sources import Difficult
 from detkit.data.splits import crowded_line
 from detkit.data.storage.addresses import is_address, shown
 from detkit.evaluation import CocoNumbers
-from detkit.evaluation.accuracy import Accuracy, accuracy
+from detkit.evaluation.accuracy import Accuracy
+from detkit.evaluation.classified import ClassifiedImages
 from detkit.evaluation.coco_curves import EvaluatorName, check_evaluator
 from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.config import Experiment
@@ -186,10 +190,30 @@ def evaluate_classifier(
     Raises:
         ValueError: If there are no images, or images of a class that the classifier does not have.
     """
+    return classify_labeled(predictor, classified_data(predictor, data, crops, renames, classes), progress).accuracy
+
+
+def classified_data(
+    predictor: Predictor,
+    data: DetectionData,
+    crops: CropConfig | None = None,
+    renames: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+) -> DetectionData:
+    """Return the images that a classifier is evaluated on, with its labels; arguments and errors as in :func:`evaluate_classifier`."""
     data = classification_data(with_classes(data, classes, renames), crops or CropConfig())
-    known = ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
-    predictions = [detections.labels.tolist() for _, detections in progress(detect_records(predictor, known))]
-    return accuracy(known.records.labels.tolist(), predictions, len(predictor.class_names))
+    return ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
+
+
+def classify_labeled(predictor: Predictor, data: DetectionData, progress: Progress = iter) -> ClassifiedImages:
+    """Return the predictions of a classifier on the images of :func:`classified_data`."""
+    found = [detections for _, detections in progress(detect_records(predictor, data))]
+    return ClassifiedImages(
+        tuple(name or "?" for name in predictor.class_names),
+        np.asarray(data.records.labels, np.int64),
+        [to_numpy(one.labels) for one in found],
+        [to_numpy(one.scores).astype(np.float64) for one in found],
+    )
 
 
 def labeled_data(

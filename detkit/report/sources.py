@@ -37,6 +37,14 @@ class ImageSource:
         return cls(paths, lambda number: read_record(data.records[index_of[number]]))
 
     @classmethod
+    def of_rows(cls, data: DetectionData) -> ImageSource:
+        """Return the images of labeled data by their index, as those of a classifier, which may be several parts of one file."""
+        from detkit.data.record_image import read_record
+
+        paths = {index: Path(path) for index, path in enumerate(data.records.paths)}
+        return cls(paths, lambda index: read_record(data.records[index]))
+
+    @classmethod
     def of_folder(cls, truth: GroundTruth, folder: Path | None) -> ImageSource:
         """Return the images that a COCO file names, in a folder; without a folder there are none.
 

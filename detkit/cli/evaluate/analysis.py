@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +12,7 @@ from detkit.about import __version__
 from detkit.cli.command_line import command_line
 from detkit.cli.evaluate.jobs import DetectorJob, FileJob
 from detkit.cli.evaluate.options import EvaluateOptions, add_evaluate_flags
-from detkit.cli.evaluate.report import new_report_file, run_of, write_report
+from detkit.cli.evaluate.report import emit_report, report_title, run_of
 from detkit.cli.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from detkit.report.evaluation import WrittenReport
     from detkit.report.subject import Subject
 
-_OUTPUTS = ("json", "report", "results", "no_report")
+OUTPUTS = ("json", "report", "results", "no_report")
 _PACKAGES = ("torch", "hotcoco", "numpy")
 
 
@@ -63,19 +62,13 @@ def json_parts(result: Analyzed | None, with_crops: bool) -> dict[str, Any]:
 def report(options: EvaluateOptions, job: FileJob | DetectorJob, result: Analyzed, outputs: Outputs) -> None:
     """Write the report, to the file of ``--report`` or into a new folder, and print where it is."""
 
-    def written(path: Callable[[], str | Path]) -> Callable[[], WrittenReport]:
-        def write() -> WrittenReport:
-            from detkit.report.evaluation import evaluation_report
+    def make(path: str | Path) -> WrittenReport:
+        from detkit.report.evaluation import evaluation_report
 
-            return evaluation_report(_subject(options, job, result), path())
+        return evaluation_report(_subject(options, job, result), path)
 
-        return write
-
-    if options.report is not None:
-        outputs.write("report", lambda path: write_report(written(lambda: path), requested=True))
-    else:
-        model = job.metadata.get("model")
-        write_report(written(lambda: new_report_file(None if model is None else run_of(model))), requested=False)
+    model = job.metadata.get("model")
+    emit_report(options.report, outputs, None if model is None else run_of(model), make)
 
 
 def _subject(options: EvaluateOptions, job: FileJob | DetectorJob, result: Analyzed) -> Subject:
@@ -86,12 +79,12 @@ def _subject(options: EvaluateOptions, job: FileJob | DetectorJob, result: Analy
     what, data = (job.metadata[key] for key in (("model", "data") if isinstance(job, DetectorJob) else ("results", "annotations")))
     left_out = {**result.truth.left_out, **{f"detections of class {name}": number for name, number in job.left_out.items()}}
     return Subject(
-        f"{Path(str(what)).name} on {Path(str(data)).name}" if run_of(what) is None else f"{run_of(what)} on {Path(str(data)).name}",
+        report_title(what, data),
         analysis,
         result.truth,
         images,
-        {**job.metadata, "versions": {"detkit": __version__, **_versions()}, "left out": left_out},
-        command_line("evaluate", add_evaluate_flags, _repeatable(options, job), _OUTPUTS if isinstance(job, DetectorJob) else _OUTPUTS[:2]),
+        {**job.metadata, "versions": versions(), "left out": left_out},
+        command_line("evaluate", add_evaluate_flags, _repeatable(options, job), OUTPUTS if isinstance(job, DetectorJob) else OUTPUTS[:2]),
     )
 
 
@@ -100,5 +93,6 @@ def _repeatable(options: EvaluateOptions, job: FileJob | DetectorJob) -> Evaluat
     return replace(options, model=str(job.metadata["model"]), latest=False) if isinstance(job, DetectorJob) else options
 
 
-def _versions() -> dict[str, Any]:
-    return {name: metadata.version(name) for name in _PACKAGES}
+def versions() -> dict[str, str]:
+    """Return the versions of detkit and of the packages that numbers depend on."""
+    return {"detkit": __version__, **{name: metadata.version(name) for name in _PACKAGES}}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detkit.cli.command_line import command_line
+from detkit.cli.evaluate.analysis import OUTPUTS, versions
 from detkit.cli.evaluate.jobs import chosen_classes, labeled
-from detkit.cli.evaluate.options import VIEW_FLAGS, EvaluateOptions
+from detkit.cli.evaluate.options import VIEW_FLAGS, EvaluateOptions, add_evaluate_flags
+from detkit.cli.evaluate.report import emit_report, report_title, run_of, wants_report
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import count, duration, memory_line
 from detkit.cli.resolve import model_line, resolve_model
@@ -18,8 +21,9 @@ from detkit.cli.resolve import model_line, resolve_model
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.inference import Predictor
+    from detkit.report.evaluation import WrittenReport
 
-_BOX_FLAGS = ("results", "max_detections", *VIEW_FLAGS, "details", "at_operating_point", "against", "report")
+_BOX_FLAGS = ("results", "max_detections", *VIEW_FLAGS, "details", "at_operating_point", "against")
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class ClassJob:
     """A model that predicts classes and no boxes, and the labeled images that it is evaluated on.
 
     Attributes:
+        options: The flags.
         model: Its file or name.
         predictor: The loaded model.
         data: The labeled images.
@@ -36,6 +41,7 @@ class ClassJob:
         loaded: When everything was loaded.
     """
 
+    options: EvaluateOptions
     model: str | Path
     predictor: Predictor
     data: DetectionData
@@ -69,30 +75,56 @@ class ClassJob:
         print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
         data = labeled(options, model)
         renames = parse_renames(options.rename or ())
-        return cls(model, predictor, data, renames, chosen_classes(options.classes, data, renames), start, time.perf_counter())
+        return cls(options, model, predictor, data, renames, chosen_classes(options.classes, data, renames), start, time.perf_counter())
 
-    def finish(self, outputs: Outputs, text: str, images: int, verb: str, numbers: Mapping[str, Any]) -> int:
-        """Print the numbers and how long they took, write the JSON file, and return the exit code.
+    @property
+    def title(self) -> str:
+        """Title of the report."""
+        return report_title(self.model, self.data.name)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Names and values about model, data and versions for the report."""
+        device, precision = str(self.predictor.device), self.predictor.precision
+        return {"model": str(self.model), "data": self.data.name, "precision": precision, "device": device, "versions": versions()}
+
+    @property
+    def command(self) -> str:
+        """The command that repeats the evaluation."""
+        return command_line("evaluate", add_evaluate_flags, replace(self.options, model=str(self.model), latest=False), OUTPUTS)
+
+    def finish(
+        self,
+        outputs: Outputs,
+        text: str,
+        done: tuple[int, str],
+        numbers: Mapping[str, Any],
+        make_report: Callable[[str | Path], WrittenReport] | None = None,
+    ) -> int:
+        """Print the numbers and how long they took, write the JSON file and the report, and return the exit code.
 
         Args:
             outputs: The files to write.
             text: The numbers as text.
-            images: Number of evaluated images.
-            verb: What was done with them, such as "classifying".
+            done: Number of evaluated images, and what was done with them, such as "classifying".
             numbers: The numbers for the JSON file.
+            make_report: Writes the report to a path; None if there is none.
         """
-        seconds = time.perf_counter() - self.loaded
+        (images, verb), seconds = done, time.perf_counter() - self.loaded
         print(f"\n{text}\n")
         per_image = f"{1000 * seconds / max(images, 1):.0f} ms per image"
         print(f"{count(images, 'image')}; loading {duration(self.loaded - self.started)}, {verb} {duration(seconds)} ({per_image})")
         print(memory_line())
         outputs.write("json", lambda path: self._write(path, numbers))
+        if make_report is not None and wants_report(self.options.report, self.options.no_report):
+            emit_report(self.options.report, outputs, run_of(self.model), make_report)
         if outputs.written:
             print(f"written: {', '.join(outputs.written)}")
         return 0
 
     def _write(self, path: str, numbers: Mapping[str, Any]) -> None:
         from detkit.about import __version__
+        from detkit.checkpoint.atomic import finite
 
-        content = {"detkit": __version__, "model": str(self.model), "data": self.data.name, **numbers}
+        content = finite({"detkit": __version__, "model": str(self.model), "data": self.data.name, **numbers})
         write_output(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

@@ -14,6 +14,7 @@ from detkit.cli.report import table
 if TYPE_CHECKING:
     from detkit.data.crops import CropConfig
     from detkit.evaluation.accuracy import Accuracy
+    from detkit.report.evaluation import WrittenReport
 
 
 def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
@@ -22,13 +23,22 @@ def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
     Raises:
         ValueError: If a flag concerns boxes.
     """
-    from detkit.experiment.evaluation_run import evaluate_classifier
+    from detkit.experiment.evaluation_run import classified_data, classify_labeled
 
     job = ClassJob.load(options, "boxes", "is a classifier")
-    names, progress = job.predictor.class_names, image_bar(len(job.data.records.labels))
-    crops = _crops(job.model)
-    accuracy = evaluate_classifier(job.predictor, job.data, crops=crops, renames=job.renames, classes=job.classes, progress=progress)
-    return job.finish(outputs, _text(accuracy, names), int(accuracy.counts.sum()), "classifying", _numbers(accuracy, names))
+    names = job.predictor.class_names
+    data = classified_data(job.predictor, job.data, _crops(job.model), job.renames, job.classes)
+    classified = classify_labeled(job.predictor, data, image_bar(len(data)))
+    accuracy = classified.accuracy
+
+    def make_report(path: str | Path) -> WrittenReport:
+        from detkit.report.classes.classifier import ClassifierSubject, classifier_report
+        from detkit.report.sources import ImageSource
+
+        return classifier_report(ClassifierSubject(job.title, classified, ImageSource.of_rows(data), job.facts, job.command), path)
+
+    numbers = {**_numbers(accuracy, names), "analysis": classified.to_dict()} if options.json is not None else {}
+    return job.finish(outputs, _text(accuracy, names), (len(data), "classifying"), numbers, make_report)
 
 
 def _text(accuracy: Accuracy, names: tuple[str | None, ...]) -> str:

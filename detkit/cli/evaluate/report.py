@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.flags import add_flags
+from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration
 from detkit.printable import printable, printable_message
 
@@ -51,12 +52,33 @@ def new_report_file(run: Path | None) -> Path:
     return new_run_folder("evaluate", root=DEFAULT_ROOT if run is None else str(run)).path / FILE
 
 
+def report_title(model: object, data: object) -> str:
+    """Return the title of a report: the run, or the name of the file, and the name of the data."""
+    name = Path(str(data)).name
+    return f"{Path(str(model)).name} on {name}" if (run := run_of(str(model))) is None else f"{run} on {name}"
+
+
 def run_of(model: str | Path) -> Path | None:
     """Return the folder of the run that a model comes from; None for other models."""
     path = Path(model)
     folder = path if path.is_dir() else path.parent
     is_run = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
     return folder if is_run and path.exists() else None
+
+
+def emit_report(requested: str | None, outputs: Outputs, run: Path | None, make: Callable[[str | Path], WrittenReport]) -> None:
+    """Write a report to the file of ``--report``, or else into a new folder, and print where it is.
+
+    Args:
+        requested: The value of ``--report``.
+        outputs: The files of the command.
+        run: Folder of the run that the model comes from; None for other models.
+        make: Writes the report to a path.
+    """
+    if requested is not None:
+        outputs.write("report", lambda path: write_report(lambda: make(path), requested=True))
+    else:
+        write_report(lambda: make(new_report_file(run)), requested=False)
 
 
 def write_report(write: Callable[[], WrittenReport], requested: bool) -> None:

@@ -25,7 +25,7 @@ def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
     job = ClassJob.load(options, "objects", "predicts classes of pixels")
     progress = image_bar(len(job.data))
     numbers = evaluate_segmenter(job.predictor, job.data, renames=job.renames, classes=job.classes, progress=progress)
-    return job.finish(outputs, _text(numbers), numbers.images, "segmenting", _numbers(numbers))
+    return job.finish(outputs, _text(numbers), (numbers.images, "segmenting"), _numbers(numbers))
 
 
 def _text(numbers: SegmentationNumbers) -> str:

@@ -26,8 +26,11 @@ def section(subject: Subject) -> tuple[Section, dict[str, Any]]:
         number(overall.ece, key="analysis/calibration/0/ece"),
         ", the mean distance of score and precision. Below the diagonal the detector is too sure of itself; above it, too modest.",
     )
-    diagram = figure(_diagram(overall), "Precision at IoU .5 of the detections in each tenth of the scores.", title="Reliability")
-    counts = figure(_counts(overall), "Detections of each tenth of the scores, all classes.", title="Detections by score")
+    diagram = diagram_figure(
+        overall, "precision", "Precision at IoU .5 of the detections in each tenth of the scores.", "calibration-curves"
+    )
+    text = "Detections of each tenth of the scores, all classes."
+    counts = counts_figure(overall, "analysis/calibration/0", text, "Detections by score")
     body = join([judgment, class_menu(analysis.curves, chosen), grid(diagram, counts)])
     return Section("calibration", "Calibration", body), {"calibration-curves": data}
 
@@ -37,16 +40,18 @@ def _data(name: str, calibration: Calibration) -> dict[str, Any]:
     return curve_data(name, [row.score for row in bins], {"precision": [row.precision for row in bins]})
 
 
-def _diagram(calibration: Calibration) -> Html:
+def diagram_figure(calibration: Calibration, measure: str, caption: str, data: str = "") -> Html:
+    """Return the reliability diagram: a measure over the mean score; ``data`` is the ``id`` of its values for the page's script."""
     bins = [row for row in calibration.bins if row.count]
     ideal = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), color=7, style="dashed")
     series = Series(ALL, [row.score for row in bins], [row.precision for row in bins], color=0, marks=True)
-    return lines([series, ideal], Axis("mean score"), Axis("precision"), data="calibration-curves")
+    return figure(lines([series, ideal], Axis("mean score"), Axis(measure), data=data), caption, title="Reliability")
 
 
-def _counts(calibration: Calibration) -> Html:
+def counts_figure(calibration: Calibration, key: str, caption: str, title: str) -> Html:
+    """Return the number of predictions of each tenth of the scores as bars; ``key`` is the calibration's path in the JSON."""
     rows = [
-        Bar(f"{row.low:.2g} to {row.high:.2g}", row.count, number(row.count, key=f"analysis/calibration/0/bins/{index}/count"))
+        Bar(f"{row.low:.2g} to {row.high:.2g}", row.count, number(row.count, key=f"{key}/bins/{index}/count"))
         for index, row in enumerate(calibration.bins)
     ]
-    return bars(rows)
+    return figure(bars(rows), caption, title=title)

@@ -113,9 +113,14 @@ def _listed(subject: Subject, cells: Grid, crops: set[int]) -> dict[str, Any]:
         cases = ((position, subject.analysis.cases[position]) for position in chosen)
         rows[str(index)] = [[images.setdefault(case.image_id, len(images)), position, case.score, case.iou] for position, case in cases]
     addresses = [subject.images.href(image_id) for image_id in images]
-    base = _common_start(addresses)
     names = [short_name(subject.truth.image_name(image_id)) for image_id in images]
-    return {"base": base, "addresses": [address[len(base) :] for address in addresses], "names": names, "cases": rows}
+    return {**image_list(addresses, names), "cases": rows}
+
+
+def image_list(addresses: list[str], names: list[str]) -> dict[str, Any]:
+    """Return addresses and names of images for the page's script; what all addresses start with is stored once."""
+    base = _common_start(addresses)
+    return {"base": base, "addresses": [address[len(base) :] for address in addresses], "names": names}
 
 
 def _common_start(texts: list[str]) -> str:
