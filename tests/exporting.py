@@ -60,3 +60,22 @@ def predictor_of(kind: str, names: tuple[str | None, ...] = NAMES) -> Predictor:
 def noise_images(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
     generator = np.random.default_rng(0)
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+
+
+PHOTO_SHAPES = ((512, 512), (300, 451), (427, 640), (640, 427), (1000, 250), (96, 128))
+"""``(height, width)`` of :func:`photographs`."""
+
+
+def photographs() -> list[NDArray[np.uint8]]:
+    """Return 16 photographs, or parts of one, of which no two neighbors have the same shape."""
+    import cv2
+    from skimage import data
+
+    sources = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.stereo_motorcycle()[0], data.immunohistochemistry()]
+    images = []
+    for number in range(16):
+        source = sources[number % len(sources)]
+        part = source[: source.shape[0] - 40 * (number // 6), 30 * (number // 6) :]
+        height, width = PHOTO_SHAPES[(number + number // 6) % len(PHOTO_SHAPES)]
+        images.append(np.asarray(cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_AREA), np.uint8))
+    return images

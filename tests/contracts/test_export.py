@@ -1,7 +1,8 @@
 """Every config that ships with detkit can be exported, with random weights: the file's detections are those of the detector.
 
-Small configs of most families always run, and those of the others with the slow tests. The whole list takes an hour:
-``DETKIT_EVERY_CONFIG=1 pytest -m "" tests/contracts/test_export.py``.
+Small configs of most families always run, and those of the others with the slow tests. The whole list takes half an hour:
+``DETKIT_EVERY_CONFIG=1 pytest -n 0 -m "" tests/contracts/test_export.py``. Its outcome is recorded in docs/results/export/registry.json.
+With ``changed`` instead of ``1``, only the cases run that did not pass with the present code.
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from export_record import SWITCH, recorded, skip_unless_changed
 from exported_regions import RandomBoxes
-from exporting import noise_images
+from exporting import noise_images, photographs
 from torch import Tensor, nn
 
 import detkit
 from detkit import zoo
 from detkit.export import ExportSettings, export_onnx
-from detkit.export.agreement import Tolerance
+from detkit.export.agreement import Agreement, Tolerance
 from detkit.export.graph import MAX_DETECTIONS
 from detkit.inference import Predictor
 from detkit.models.detector import DetectorConfig
@@ -48,7 +52,7 @@ SLOW = (
     "ssd_lite0_bccd",
 )
 """Small configs of the other families."""
-EVERY = pytest.mark.skipif(not os.environ.get("DETKIT_EVERY_CONFIG"), reason="takes an hour: set DETKIT_EVERY_CONFIG=1")
+EVERY = pytest.mark.skipif(not os.environ.get(SWITCH), reason=f"takes half an hour: set {SWITCH}=1")
 PHOTOGRAPHS = ("fpn_r50", "fast_rcnn_r50_fpn", "fcos_r50_fpn", "ssd300_vgg16", "detr_r50", "dfine_s", "yolox_s", "sppnet_zf")
 """Configs that run on photographs at the sizes of their papers."""
 
@@ -67,8 +71,15 @@ def small(config: Any) -> DetectorConfig:
     preprocess = config.preprocess
     if preprocess.input_size is None:
         preprocess = preprocess.replace(short_side=96, long_side=192)
+    elif not has_fixed_size(config):
+        preprocess = preprocess.replace(input_size=(160, 192))
     smaller = {"warp_size": 64, "context_pixels": 5} if config.kind == "rcnn" else {}
     return config.replace(backbone=config.backbone.replace(weights=None), preprocess=preprocess, **smaller)  # type: ignore[no-any-return]
+
+
+def has_fixed_size(config: Any) -> bool:
+    """Return whether a network takes images of one size only; others are resized to one size, of any number of pixels."""
+    return config.whole_images or getattr(config, "has_fixed_size", False)
 
 
 def predictor_of(config: Any, images: Sequence[Any]) -> Predictor:
@@ -83,17 +94,23 @@ def predictor_of(config: Any, images: Sequence[Any]) -> Predictor:
     predictor = Predictor(detector, config.preprocess, NAMES, "cpu", "fp32", reference=True, proposer=proposer)
     # Where images are of one size, statistics of one alone would give others scores of exactly 1, of which any may be kept.
     together = Predictor(detector, config.preprocess, NAMES, "cpu", "fp32", reference=True, proposer=proposer, batch_size=len(images))
-    layers = dict(detector.named_modules())
-    norms = [layer for layer in layers.values() if isinstance(getattr(layer, "running_mean", None), Tensor)]
-    last = [
-        layer for name, layer in layers.items() if ("logits" in name or "score_head" in name) and isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
-    for kind, chosen in ((_normalize, norms), (_spread, last)):
-        hooks = [kind(layer) for layer in chosen]
+    for register in (_normalize_all, _scale_all):
+        hooks = register(detector)
         together(list(images))
         for hook in hooks:
             hook.remove()
     return predictor
+
+
+def _normalize_all(network: nn.Module) -> list[Any]:
+    return [_normalize(layer) for layer in network.modules() if isinstance(getattr(layer, "running_mean", None), Tensor)]
+
+
+def _scale_all(network: nn.Module) -> list[Any]:
+    """Scale the last layers: ``logits`` give scores, ``deltas`` boxes, and ``last`` of YOLOv1 both."""
+    kinds = {"logits": _spread, "score_head": _spread, "deltas": _limit, "head.last": partial(_spread, deviation=0.3)}
+    layers = [(name, layer) for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    return [scale(layer) for part, scale in kinds.items() for name, layer in layers if part in name]
 
 
 def _normalize(norm: nn.Module) -> Any:
@@ -107,18 +124,34 @@ def _normalize(norm: nn.Module) -> Any:
     return norm.register_forward_pre_hook(hook)
 
 
-def _spread(layer: nn.Module) -> Any:
-    """Scale a last layer so that its logits have a standard deviation of 1 around 0."""
+def _spread(layer: nn.Module, deviation: float = 1.0) -> Any:
+    """Scale a last layer so that its logits have this standard deviation around 0."""
 
     def hook(layer: Any, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
         if logits.numel() > 1:
-            factor = float(1 / logits.std().clamp(min=1e-6))
+            factor = float(deviation / logits.std().clamp(min=1e-6))
             layer.weight.data.mul_(factor)
             logits = logits * factor
             if layer.bias is not None:
                 layer.bias.data.mul_(factor).sub_(logits.mean())
                 logits = logits - logits.mean()
         return logits
+
+    return layer.register_forward_hook(hook)
+
+
+def _limit(layer: nn.Module) -> Any:
+    """Scale a last layer so that its outputs have a standard deviation of at most 1.
+
+    They are exponents of sides: with 6, boxes would be 16,000 pixels wide, and rounding would move them by whole pixels.
+    """
+
+    def hook(layer: Any, inputs: tuple[Tensor, ...], deltas: Tensor) -> Tensor:
+        factor = float(1 / deltas.std().clamp(min=1)) if deltas.numel() > 1 else 1.0
+        layer.weight.data.mul_(factor)
+        if layer.bias is not None:
+            layer.bias.data.mul_(factor)
+        return deltas * factor
 
     return layer.register_forward_hook(hook)
 
@@ -133,17 +166,53 @@ def marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
 @pytest.mark.oracle("PyTorch", "exported file of every config in onnxruntime, random weights", tolerance="scores 2e-3")
 @pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in CONFIGS])
 def test_detections_of_the_file_are_those_of_the_detector(name: str, tmp_path: Path) -> None:
-    images = noise_images(*SHAPES)
-    has_fixed_size = CONFIGS[name].preprocess.input_size is not None
-    predictor = predictor_of(CONFIGS[name], images if has_fixed_size else images[:3])
-    agreement = replace(export_onnx(predictor, tmp_path / "model.onnx", images, ExportSettings(accept=True)), tolerance=RANDOM_WEIGHTS)
+    config = CONFIGS[name]
+    images = noise_images(*(SHAPES[3:] if has_fixed_size(config) else SHAPES))
+    skip_unless_changed(name, config)
+    facts: dict[str, Any] = {}
+    with recorded(name, config, facts):
+        predictor = predictor_of(config, images if config.preprocess.input_size is not None else images[:3])
+        facts["network"] = predictor.detector
+        check_file(predictor, tmp_path / "model.onnx", images, facts)
+        exported = detkit.load(tmp_path / "model.onnx", batch_size=2, proposer=predictor.proposer)
+        limit = predictor.max_detections or MAX_DETECTIONS
+        assert exported.max_detections == (None if config.whole_images else limit)
+        check_batches(predictor, exported, images)
+        if os.environ.get(SWITCH):
+            check_in_openvino(predictor, tmp_path / "model.onnx", images, facts)
+
+
+def check_file(predictor: Predictor, path: Path, images: Sequence[Any], facts: dict[str, Any]) -> None:
+    """Export a detector and check that the detections of the file agree."""
+    agreement = replace(export_onnx(predictor, path, images, ExportSettings(accept=True)), tolerance=RANDOM_WEIGHTS)
+    facts["onnxruntime"] = facts_of(agreement)
     assert agreement.holds, str(agreement)
     assert agreement.detections > len(images), "too few detections to compare"
-    exported = detkit.load(tmp_path / "model.onnx", batch_size=3, proposer=predictor.proposer)
+
+
+def check_in_openvino(predictor: Predictor, path: Path, images: Sequence[Any], facts: dict[str, Any]) -> None:
+    """Check that the detections of an exported file agree in OpenVINO."""
+    pytest.importorskip("openvino")
+    from detkit.export.files.openvino import convert_and_compare
+
+    agreement = convert_and_compare(predictor, path, path.with_suffix(".xml"), images, ExportSettings(accept=True))
+    facts["openvino"] = facts_of(agreement)
+    agreement = replace(agreement, tolerance=RANDOM_WEIGHTS)
+    assert agreement.holds, f"OpenVINO: {agreement}"
+
+
+def facts_of(agreement: Agreement) -> dict[str, Any]:
+    """Return the numbers of an agreement for the record."""
+    numbers = {"score": agreement.score, "box": agreement.box, "mask": agreement.mask}
+    rounded = {key: float(f"{value:.2g}") for key, value in numbers.items() if value is not None}
+    return {"images": agreement.images, "matched": agreement.matched, "detections": agreement.detections, **rounded}
+
+
+def check_batches(predictor: Predictor, exported: Predictor, images: Sequence[Any]) -> None:
+    """Check the detections of a file on a batch of two images, and on one pixel."""
     limit = predictor.max_detections or MAX_DETECTIONS
-    assert exported.max_detections == (None if CONFIGS[name].whole_images else limit)
     # One pixel gives equal scores everywhere, of which one or the other box is kept, but the same scores.
-    shown = [*images[:1] * 3, *noise_images((1, 1))]
+    shown = [*images[:1] * 2, *noise_images((1, 1))]
     for expected, actual in zip(predictor(shown), exported(shown), strict=True):
         expected = expected[:limit]
         assert abs(len(expected) - len(actual)) <= max(1, 0.01 * len(expected)), "more differ than scores at a threshold"
@@ -162,11 +231,33 @@ def test_the_fast_configs_are_of_different_networks() -> None:
 def test_on_photographs_at_the_size_of_the_paper(name: str, tmp_path: Path) -> None:
     from skimage import data
 
-    photographs = [np.ascontiguousarray(image) for image in (data.chelsea(), data.astronaut(), data.rocket())]
-    config = zoo.load(name).model
-    given: Any = config.replace(backbone=config.backbone.replace(weights=None))
-    predictor = predictor_of(given, photographs[:1])
-    settings = ExportSettings(accept=True)
-    agreement = replace(export_onnx(predictor, tmp_path / "model.onnx", photographs, settings), tolerance=RANDOM_WEIGHTS)
-    assert agreement.holds, str(agreement)
-    assert agreement.detections > 10
+    shown = [np.ascontiguousarray(image) for image in (data.chelsea(), data.astronaut(), data.rocket())]
+    given: Any = zoo.load(name).model
+    config = given.replace(backbone=given.backbone.replace(weights=None))
+    case = f"{name} at the size of the paper"
+    skip_unless_changed(case, config)
+    facts: dict[str, Any] = {}
+    with recorded(case, config, facts):
+        predictor = predictor_of(config, shown[:1])
+        facts["network"] = predictor.detector
+        check_file(predictor, tmp_path / "model.onnx", shown, facts)
+
+
+@EVERY
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_on_16_photographs_of_6_shapes(name: str, tmp_path: Path) -> None:
+    """In both formats, in batches, on one pixel, and on 4,000 pixels."""
+    config, images = small(zoo.load(name).model), photographs()
+    case = f"{name} on 16 photographs"
+    skip_unless_changed(case, config)
+    facts: dict[str, Any] = {}
+    with recorded(case, config, facts):
+        predictor = predictor_of(config, images[:6])
+        facts["network"] = predictor.detector
+        large = cv2.resize(images[0], (4000, 3000), interpolation=cv2.INTER_CUBIC)
+        check_file(predictor, tmp_path / "model.onnx", [*images, large], facts)
+        check_in_openvino(predictor, tmp_path / "model.onnx", [*images, large], facts)
+        for path in (tmp_path / "model.onnx", tmp_path / "model.xml"):
+            exported = detkit.load(path, batch_size=2, proposer=predictor.proposer)
+            check_batches(predictor, exported, images)

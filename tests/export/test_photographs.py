@@ -7,10 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage import data
+from exporting import photographs
 
 import detkit
-from detkit.arrays import ImageArray
 from detkit.export import ExportSettings, export
 from detkit.export.agreement import TOLERANCES
 from detkit.inference import Predictor
@@ -18,21 +17,7 @@ from detkit.weights import EMBEDDED
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("onnx")
-SHAPES = ((512, 512), (300, 451), (427, 640), (640, 427), (1000, 250), (96, 128))
-"""``(height, width)`` of the photographs."""
 MIN_SCORE = 0.05
-
-
-def photographs() -> list[ImageArray]:
-    """Return 16 photographs, or parts of one, of which no two neighbors have the same shape."""
-    sources = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.stereo_motorcycle()[0], data.immunohistochemistry()]
-    images = []
-    for number in range(16):
-        source = sources[number % len(sources)]
-        part = source[: source.shape[0] - 40 * (number // 6), 30 * (number // 6) :]
-        height, width = SHAPES[(number + number // 6) % len(SHAPES)]
-        images.append(cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_AREA))
-    return images
 
 
 @pytest.fixture(scope="module")
