@@ -184,18 +184,25 @@ class _Accuracy:
     predictor: Predictor
 
     def __call__(self, exported: FileRuntime) -> None:
-        from detkit.experiment.evaluation_run import run_evaluator
         from detkit.inference import Predictor
 
-        options, predictor = self.options, Predictor.over(exported, proposer=self.predictor.proposer)
-        before, after = self._before, run_evaluator(predictor, self._data).numbers().ap
-        print(f"AP on {self._data.name}, {count(len(self._data.records), 'image')}: {before:.4f} before, {after:.4f} after")
-        limit = AP_LIMITS[options.precision]
-        if before - after > limit and not options.accept:
-            raise ValueError(
-                f"{options.output}: not written: AP falls by {before - after:.4f}, expected at most {limit:g} in {options.precision}; "
-                "export in another precision, or write the file all the same with --accept"
-            )
+        after = self._accuracy(Predictor.over(exported, proposer=self.predictor.proposer))
+        images, limit = f"{self._data.name}, {count(len(self._data.records), 'image')}", AP_LIMITS[self.options.precision]
+        for name, before in self._before.items():
+            print(f"{name} on {images}: {before:.4f} before, {after[name]:.4f} after")
+        for name, before in self._before.items():
+            if before - after[name] > limit and not self.options.accept:
+                raise ValueError(
+                    f"{self.options.output}: not written: {name} falls by {before - after[name]:.4f}, expected at most {limit:g} in "
+                    f"{self.options.precision}; export in another precision, or write the file all the same with --accept"
+                )
+
+    def _accuracy(self, predictor: Predictor) -> dict[str, float]:
+        """Return the AP of boxes, and that of masks if the detector has them."""
+        from detkit.experiment.evaluation_run import run_evaluator
+
+        numbers = run_evaluator(predictor, self._data).numbers()
+        return {"AP": numbers.ap, **({} if numbers.segm is None else {"mask AP": numbers.segm.ap})}
 
     @cached_property
     def _data(self) -> DetectionData:
@@ -204,10 +211,8 @@ class _Accuracy:
         return labeled_data(self.model, self.options.data, images=self.options.images, split=self.options.split)
 
     @cached_property
-    def _before(self) -> float:
-        from detkit.experiment.evaluation_run import run_evaluator
-
-        return float(run_evaluator(self.predictor, self._data).numbers().ap)
+    def _before(self) -> dict[str, float]:
+        return self._accuracy(self.predictor)
 
 
 def _report(options: ExportOptions, agreement: Agreement) -> None:

@@ -67,13 +67,15 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         plain = predictor.without_operating_points()
         if settings.precision == "int8":
             agreement = write_int8(temporary, plain, images, settings)
-        else:
-            agreement = compare(plain, OnnxRuntime.open(temporary), images)
+            check_agreement(agreement, path, settings)
+            return agreement
+        runtime = OnnxRuntime.open(temporary)
+        agreement = compare(plain, runtime, images)
         check_agreement(agreement, path, settings)
         if settings.for_opencv:
             check_in_opencv(temporary, plain, images)
-        if settings.verify is not None and settings.precision != "int8":
-            settings.verify(OnnxRuntime.open(temporary))
+        if settings.verify is not None:
+            settings.verify(runtime)
     return agreement
 
 

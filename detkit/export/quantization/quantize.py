@@ -189,13 +189,18 @@ def _prune(model: Any) -> None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Without the lines of onnxruntime about every constant that its optimizer removes, and its advice to its own developers."""
+    """Without the lines of onnxruntime about every constant that its optimizer removes, and its advice to its own developers.
+
+    It also divides infinite ranges, those of tensors that are not quantized.
+    """
+    import numpy as np
     import onnxruntime
 
     logging.disable(logging.WARNING)
     onnxruntime.set_default_logger_severity(3)
     try:
-        yield
+        with np.errstate(invalid="ignore"):
+            yield
     finally:
         onnxruntime.set_default_logger_severity(2)
         logging.disable(logging.NOTSET)

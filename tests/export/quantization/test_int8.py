@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
-from exporting import noise_images, predictor_of, small_config
+from noisy import config_of_noisy, noise, noisy
 from numpy.typing import NDArray
 
 import detkit.export.onnx as exporter
@@ -25,6 +24,7 @@ from detkit.export.half import inner_layers
 from detkit.export.quantization import int8
 from detkit.export.quantization.quantize import Batches, Layers, _prune, quantize, sensitive_layers
 from detkit.inference import load_exported
+from detkit.inference.choice import measure
 from detkit.machine import has_int8_products
 
 onnx = pytest.importorskip("onnx")
@@ -121,31 +121,34 @@ def test_batches_can_be_read_again_and_in_part() -> None:
 
 
 @pytest.fixture(scope="module")
-def shown() -> list[NDArray[np.uint8]]:
-    return noise_images((96, 128), (128, 96), (96, 128))
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Agreement]:
+    """A small detector in float32, ``full.onnx``, and in int8, ``int8.onnx``, in a folder; and the agreement of the latter."""
+    folder, predictor, shown = tmp_path_factory.mktemp("int8"), noisy(), noise((64, 96), (96, 64))
+    settings = ExportSettings(precision="int8", calibration=shown, accept=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(int8, "ROUNDS", 2)
+        patch.setattr(measure, "SECONDS", 0.1)
+        agreement = export_onnx(predictor, folder / "int8.onnx", shown[:1], settings)
+    export_onnx(predictor, folder / "full.onnx", shown[:1])
+    return folder, agreement
 
 
 @pytest.mark.slow
-def test_a_detector_in_int8(shown: list[NDArray[np.uint8]], tmp_path: Path) -> None:
-    predictor = predictor_of("yolov1")
-    settings = ExportSettings(precision="int8", calibration=shown, accept=True)
-    agreement = export_onnx(predictor, tmp_path / "int8.onnx", shown, settings)
-    export_onnx(predictor, tmp_path / "full.onnx", shown)
+def test_a_detector_in_int8(exported: tuple[Path, Agreement]) -> None:
+    folder, agreement = exported
     assert agreement.speedup is not None
     assert len(agreement.kept) >= 1
-    assert (tmp_path / "int8.onnx").stat().st_size < 0.75 * (tmp_path / "full.onnx").stat().st_size
-    assert load_exported(tmp_path / "int8.onnx").precision == "int8"
-    model = onnx.load(tmp_path / "full.onnx")
-    assert len(inner_layers(model)) > 10
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["full.onnx", "int8.onnx"]
+    assert (folder / "int8.onnx").stat().st_size < 0.75 * (folder / "full.onnx").stat().st_size
+    assert load_exported(folder / "int8.onnx").precision == "int8"
+    assert len(inner_layers(onnx.load(folder / "full.onnx"))) > 10
+    assert sorted(file.name for file in folder.iterdir()) == ["full.onnx", "int8.onnx"]
 
 
-@pytest.mark.slow
-def test_a_slower_file_is_refused(shown: list[NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = exporter.write_int8
-    monkeypatch.setattr(exporter, "write_int8", lambda *arguments: replace(write(*arguments), speedup=0.5))
+def test_a_slower_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slower = Agreement(1, 0.0, 0.0, 10, 10, TOLERANCES["int8"], speedup=0.5)
+    monkeypatch.setattr(exporter, "write_int8", lambda *arguments: slower)
     with pytest.raises(ValueError, match=r"m\.onnx: not written: on this processor \(.*\), int8 takes 2\.00 times as long as fp32"):
-        export_onnx(predictor_of("yolov1"), tmp_path / "m.onnx", shown, ExportSettings(precision="int8", calibration=shown))
+        export_onnx(noisy(), tmp_path / "m.onnx", [], ExportSettings(precision="int8", calibration=noise((64, 96))))
     assert not list(tmp_path.iterdir())
 
 
@@ -212,9 +215,8 @@ def test_calibration_images_are_for_int8_only() -> None:
 def test_command_with_the_average_precision(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     data = make_sample(tmp_path / "data", 3, val_images=2)
     assert data.val is not None
-    names = read_source(data.val).class_names
-    predictor = predictor_of("yolov1", names)
-    save_checkpoint(tmp_path / "best.safetensors", predictor.detector.state_dict(), make_header(small_config("yolov1").to_json(), names))
+    config, names = config_of_noisy(), read_source(data.val).class_names
+    save_checkpoint(tmp_path / "best.safetensors", config.build(len(names)).state_dict(), make_header(config.to_json(), names))
     words = ["export", str(tmp_path / "best.safetensors"), "--output", str(tmp_path / "m.onnx"), "--data", str(tmp_path / "data")]
     assert main(words) == 0
     printed = re.search(r"AP on .*: (\d\.\d+) before, (\d\.\d+) after", capsys.readouterr().out)
