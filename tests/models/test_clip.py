@@ -89,6 +89,7 @@ def normalized(image: np.ndarray) -> Tensor:
     return (values - torch.tensor(OPENAI_DATASET_MEAN)[:, None, None]) / torch.tensor(OPENAI_DATASET_STD)[:, None, None]
 
 
+@pytest.mark.oracle("open_clip_torch", "probabilities of CLIP as a classifier", tolerance="1e-4")
 @pytest.mark.parametrize("templates", [TEMPLATES[:1], TEMPLATES])
 def test_probabilities_equal_open_clip(templates: tuple[str, ...], network: Any, released: Path) -> None:
     options = {"templates": templates} if len(templates) > 1 else {}
@@ -100,6 +101,7 @@ def test_probabilities_equal_open_clip(templates: tuple[str, ...], network: Any,
     assert not torch.allclose(expected, other, atol=1e-3), "the prompts do not matter"
 
 
+@pytest.mark.oracle("open_clip_torch", "probabilities of resized images", tolerance="2e-3")
 def test_images_are_resized_as_by_open_clip(network: Any, released: Path) -> None:
     """Pillow rounds resized pixels to whole bytes."""
     from open_clip.transform import image_transform
@@ -113,6 +115,7 @@ def test_images_are_resized_as_by_open_clip(network: Any, released: Path) -> Non
     assert not torch.allclose(expected_probabilities(network, normalized(stretched), TEMPLATES[:1], length=16)[0], expected, atol=2e-3)
 
 
+@pytest.mark.oracle("transformers", "probabilities of CLIP as a classifier", tolerance="1e-4")
 @torch.no_grad()
 def test_probabilities_equal_transformers(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="needs transformers, which is in the extra test")
@@ -225,6 +228,7 @@ def test_training_changes_the_image_tower_only(released: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.oracle("open_clip_torch", "embeddings and probabilities of CLIP in released sizes", tolerance="1e-4", models="cases")
 @pytest.mark.parametrize(("name", "model"), [("clip", "ViT-B-32"), ("clip_rn50", "RN50")])
 @torch.no_grad()
 def test_released_image_towers_equal_open_clip(name: str, model: str, tmp_path: Path) -> None:

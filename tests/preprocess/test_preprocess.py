@@ -28,6 +28,7 @@ def detections(boxes: list[list[float]]) -> Detections:
     return Detections(rows, torch.ones(len(rows)), torch.zeros(len(rows), dtype=torch.int64))
 
 
+@pytest.mark.oracle("torchvision", "resizing of images", tolerance="1e-6")
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("short", "long"), [(800, 1333), (320, 1280)])
 def test_equals_torchvision(size: tuple[int, int], short: int, long: int) -> None:
@@ -37,6 +38,7 @@ def test_equals_torchvision(size: tuple[int, int], short: int, long: int) -> Non
     assert prepared.size == tuple(prepared.image.shape[-2:])
 
 
+@pytest.mark.oracle("torchvision", "resizing of images to a fixed size", tolerance="1e-6")
 def test_fixed_size_equals_torchvision() -> None:
     image = random_image((333, 500))
     prepared = preprocess(image, PreprocessConfig(rule="fixed", input_size=(300, 320)))
@@ -144,6 +146,7 @@ def test_every_interpolation_stays_in_range(interpolation: str) -> None:
     assert image.max() <= 1
 
 
+@pytest.mark.oracle("opencv-python", "letterbox in bytes", tolerance="1e-6")
 @pytest.mark.parametrize("size", [(480, 640), (97, 31), (900, 1100), (320, 320)])
 def test_bilinear_bytes_equals_opencv(size: tuple[int, int]) -> None:
     image, config = random_image(size), PreprocessConfig(rule="letterbox", input_size=(320, 320), interpolation="bilinear_bytes")
