@@ -32,6 +32,7 @@ exclude_patterns = ["site_pages", "results", "**/__pycache__"]
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 smartquotes = False
+highlight_language = "text"  # of blocks that name no language: output and lists of files
 
 # The chapters of the course are notebooks: they run when the site is built, once for each version of them.
 nb_execution_mode = os.environ.get("SITE_NOTEBOOKS", "cache")  # "off" builds the site without their outputs
@@ -58,6 +59,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "detkit"
 html_static_path = ["site_pages/static"]
 html_css_files = ["site.css"]
+html_sidebars = {"index": [], "get_started": []}  # which have no pages below them
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": "https://github.com/detkit-vision/detkit",

@@ -5,7 +5,7 @@
     python docs/make_family_strip.py --draw data/sample/images/val/sample_00139.jpg
     python docs/make_family_strip.py
 
-The second command takes about a quarter of a core-hour and leaves runs/family. The third draws docs/images/explain_family.jpg by `detkit
+The second command takes eight core-minutes and leaves runs/family. The third draws docs/images/explain_family.jpg by `detkit
 explain --models` and writes docs/results/family/strip.json; the last only writes the minutes under it again,
 in README.md, README.zh-CN.md and docs/explain_and_pyramid.md.
 """
@@ -34,9 +34,8 @@ FIXED = ("model.preprocess.input_size=(192,256)",)
 ALL = ("augmentation.preset=flip", "augmentation.quarter_turns=0")
 """The configs are made for micrographs, which have no up direction, and for larger images than those of the example data."""
 TRAININGS: dict[str, tuple[str, ...]] = {
-    "rcnn_lite0_bccd": (*SIDES, "training.budget=3", "model.proposals.max_proposals=300", "evaluation.max_images=6"),
-    "quickstart": ("training.budget=2",),
-    "fcos_lite0_bccd": (*SIDES, "training.budget=2", "training.evaluations=1"),
+    "rcnn_lite0_bccd": (*SIDES, "training.budget=1.5", "model.proposals.max_proposals=200", "evaluation.max_images=2"),
+    "quickstart": ("training.budget=1.5",),
     "yolox_lite0_bccd": (*SIDES, "training.budget=2", "training.evaluations=1"),
     "dfine_embedded_bccd": (*FIXED, "training.budget=3", "training.evaluations=1"),
 }

@@ -1,4 +1,4 @@
-"""Import path of the scripts that generate the docs."""
+"""Import path of the scripts that generate the docs, and of the module that these tests share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
+sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "docs"), str(Path(__file__).resolve().parent)]
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser import NARROW, WIDE
 from site_pages.reference import command_page, python_page
 from site_pages.repository_links import to_github
 
@@ -63,21 +65,38 @@ def test_links_to_other_files_lead_to_the_repository(link: str, expected: str) -
     assert to_github(f"[text]({link})", DOCS / "house.md") == f"[text]({expected})"
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The built site, and what its builder said; the chapters are not run, which test_learn does."""
+    folder = tmp_path_factory.mktemp("site")
+    flags = ["-q", "-W", "--keep-going", "-d", str(folder / "doctrees")]
+    command = [sys.executable, "-m", "sphinx", *flags, str(DOCS), str(folder / "site")]
+    environment = {**os.environ, "SITE_NOTEBOOKS": "off"}
+    return folder / "site", subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
 @pytest.mark.slow
-def test_the_site_is_built_without_warnings(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-d",
-        str(tmp_path / "doctrees"),
-        str(DOCS),
-        str(tmp_path / "site"),
-    ]
-    environment = {**os.environ, "SITE_NOTEBOOKS": "off"}  # test_learn runs them
-    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+def test_the_site_is_built_without_warnings(built: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    site, result = built
     assert result.returncode == 0, result.stderr
-    assert "Detections" in (tmp_path / "site" / "reference" / "python.html").read_text("utf-8")
+    assert "Detections" in (site / "reference" / "python.html").read_text("utf-8")
+    assert (site / "learn" / "01_metrics.ipynb").is_file()
+    assert 'href="01_metrics.ipynb" download' in (site / "learn" / "01_metrics.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_pages_fit_their_window(built: tuple[Path, subprocess.CompletedProcess[str]], chromium: Any) -> None:
+    """No page scrolls sideways, at 1280 px and on a phone, and at 1280 px no table is wider than the text."""
+    faults = []
+    page = chromium.new_page()
+    for width, height in (WIDE, NARROW):
+        page.set_viewport_size({"width": width, "height": height})
+        for path in sorted(built[0].glob("*.html")):
+            page.goto(path.as_uri())
+            overflow, wide = page.evaluate(
+                """() => [document.documentElement.scrollWidth - document.documentElement.clientWidth,
+                [...document.querySelectorAll('.bd-article table')].filter(table => table.scrollWidth > table.clientWidth + 1).length]"""
+            )
+            if overflow > 0 or (wide and width == WIDE[0]):
+                faults.append(f"{path.stem} at {width} px: {overflow} px too wide, {wide} wide tables")
+    assert not faults
