@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 
 LONGEST = 1000
@@ -40,8 +42,32 @@ def printable_lines(text: str) -> str:
 
 def printable_message(error: BaseException) -> str:
     """Return an error's message on one line, its long values shortened; its type's name if it has no message."""
-    text = " ".join(shortened(word, 400) for word in str(error).split())
+    text = " ".join(shortened(word, 400) for word in _message(error).split())
     return printable(text, 8 * LONGEST) or type(error).__name__
+
+
+def _message(error: BaseException) -> str:
+    """Return the message of an error; those of the system and of memory name neither the file first nor what to do."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f': {error}' if str(error) else ''}; use smaller images, batches or files, or a machine with more"
+    if not isinstance(error, OSError) or error.filename is None or error.strerror is None or str(error)[:6] != "[Errno":
+        return str(error)
+    names = " -> ".join(
+        os.fsdecode(name) if isinstance(name, bytes) else str(name) for name in (error.filename, error.filename2) if name is not None
+    )
+    return f"{names}: {error.strerror}{_ADVICE.get(error.errno or 0, '')}"
+
+
+_ADVICE = {
+    errno.EACCES: "; check its permissions, or use another path",
+    errno.EPERM: "; check its permissions, or use another path",
+    errno.EROFS: "; use a path on another disk",
+    errno.ENOSPC: "; make room, or use a path on another disk",
+    errno.ELOOP: "; the link leads to itself: remove it",
+    errno.ENAMETOOLONG: "; use a shorter name",
+    errno.EMFILE: "; raise the limit with ulimit -n",
+}
+"""What to do about an error of the system, by its number."""
 
 
 class PrintableFormatter(logging.Formatter):

@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple, NoReturn, cast
 from detkit.about import __version__
 from detkit.cli.flags import add_flags
 from detkit.cli.process import INTERRUPTED, TERMINATED, Terminated, collect_rarely, stop_on_signals
+from detkit.cli.special_files import check_words
 from detkit.printable import PrintableFormatter, printable, printable_lines, printable_message
 from detkit.registry import did_you_mean
 
@@ -148,6 +149,7 @@ def _run(args: argparse.Namespace) -> int:
             from detkit.data.media.limits import set_max_pixels
 
             set_max_pixels(args.max_pixels)
+        check_words(args)
         with stop_on_signals(), redirect_stdout(cast("IO[str]", PrintableStream(sys.stdout))):
             code = options.run(args)
             sys.stdout.flush()
@@ -158,7 +160,7 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone: Python must not report it again at exit
         return 0
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError, MemoryError) as error:
         if getattr(args, "debug", False):  # a parser of subcommands has no flags of its own
             raise
         if hasattr(error, "for_command"):

@@ -66,7 +66,10 @@ def test_flags_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
         (FileNotFoundError("no such file"), "detkit: error: no such file"),
         (RuntimeError("r"), "detkit: error: r"),
         (ImportError("i"), "detkit: error: i"),
-        (PermissionError(13, "Permission denied", "x.png"), "detkit: error: [Errno 13] Permission denied: 'x.png'"),
+        (
+            PermissionError(13, "Permission denied", "x.png"),
+            "detkit: error: x.png: Permission denied; check its permissions, or use another path",
+        ),
         (ValueError(), "detkit: error: ValueError"),
     ],
 )

@@ -68,7 +68,7 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
     with open(path, "rb", opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError(f"{path}: expected a file, got a {_kind_of_file(status.st_mode)}; remove it, or copy its content into a file")
+            raise ValueError(f"{path}: {_not_regular(status.st_mode)}")
         if most is not None and status.st_size > most:
             raise ValueError(f"{path}: the file has {status.st_size:,} bytes; expected at most {most:,}; is it the right file?")
         return file.read()
@@ -85,7 +85,7 @@ def check_regular(path: str | Path) -> None:
     except (OSError, ValueError):
         return  # reported by whatever opens it
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise ValueError(f"{path}: expected a file, got a {_kind_of_file(mode)}; remove it, or copy its content into a file")
+        raise ValueError(f"{path}: {_not_regular(mode)}")
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
@@ -93,6 +93,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _kind_of_file(mode: int) -> str:
+def _not_regular(mode: int) -> str:
     kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFDIR: "folder"}
-    return kinds.get(stat.S_IFMT(mode), "special file")
+    advice = "name a file" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "remove it, or copy its content into a file"
+    return f"expected a file, got a {kinds.get(stat.S_IFMT(mode), 'special file')}; {advice}"

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from detkit.data.media.files import check_regular
 from detkit.data.readers.coco.reader import CocoReader
 from detkit.data.readers.createml import CreateMlReader
 from detkit.data.readers.cvat.reader import CvatReader
@@ -42,6 +43,7 @@ def recognize(path: Path) -> Reader:
     Raises:
         ValueError: If no reader recognizes it; the message lists what each one expects.
     """
+    check_regular(path)
     for reader in READERS:
         if reader.recognizes(path):
             return reader
@@ -53,6 +55,8 @@ def recognize(path: Path) -> Reader:
 def _hint(path: Path) -> str:
     unnamed = next((file for name in DESCRIPTION_NAMES if (file := path / name).is_file()), None)
     if unnamed is not None:
+        if not unnamed.stat().st_size:
+            return f"; {unnamed} is empty"
         return f"; {unnamed} has no names, which YOLO data needs: add the key names with a list of the classes"
     if path.is_dir() and (path / "labels").is_dir():
         return f"; it has a folder of labels but no data.yaml: write {path}/data.yaml with the keys train, val and names"

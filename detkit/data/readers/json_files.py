@@ -33,9 +33,33 @@ def parse_json(file: Path, expected: str) -> Any:
     try:
         return from_json(data)
     except ValueError as error:
-        is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        advice = "it is UTF-16, save it as UTF-8" if is_utf16 else "the file may be truncated, download or export it again"
-        raise ValueError(f"{file}: not valid JSON ({error}); {advice}") from None
+        raise ValueError(f"{file}: not valid JSON ({error}); {json_advice(data)}") from None
+
+
+_OTHER_FILES: tuple[tuple[bytes, str], ...] = (
+    (codecs.BOM_UTF16_LE, "it is UTF-16, save it as UTF-8"),
+    (codecs.BOM_UTF16_BE, "it is UTF-16, save it as UTF-8"),
+    (b"\x1f\x8b", "it is compressed by gzip: unpack it with gunzip"),
+    (b"PK\x03\x04", "it is a zip archive: unpack it"),
+    (b"PAR1", "it is a Parquet file"),
+    (b"version https://git-lfs", "it is a Git LFS pointer: get the file itself with `git lfs pull`"),
+    (b"<", "it is a web page or XML: download or export the file again"),
+)
+"""Beginnings of files that are not JSON, and what they are."""
+
+
+def json_advice(data: bytes) -> str:
+    """Return what to do about a file that is not valid JSON, from its bytes."""
+    start = data[:100].lstrip()
+    known = next((advice for signature, advice in _OTHER_FILES if start.startswith(signature)), None)
+    if known is not None:
+        return known
+    if data.rstrip(b"\0") != data:
+        return "zero bytes follow its content, as after a failed copy: copy it again"
+    first, _, rest = start.partition(b"\n")
+    if first.rstrip().endswith(b"}") and rest.lstrip().startswith(b"{"):
+        return "each line is a JSON document of its own: write one list or object"
+    return "the file may be truncated, download or export it again"
 
 
 def list_format(file: Path) -> ListFormat | None:

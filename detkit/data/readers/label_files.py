@@ -37,7 +37,7 @@ def label_files(path: Path, suffixes: Sequence[str], accepts: Callable[[Path], b
         return {"": [path]} if accepts(path) else {}
     if not path.is_dir():
         return {}
-    folders = sorted(Path(entry) for entry in os.scandir(path) if not entry.name.startswith(".") and entry.is_dir())
+    folders = sorted(Path(entry) for entry in os.scandir(path) if not entry.name.startswith(".") and os.path.isdir(entry))
     labels = [folder for folder in folders if folder.name.lower() in ("annotations", "labels")]
     for group in (labels, [path]):
         files = _accepted([file for folder in group for file in _with_suffix(folder, suffixes)], accepts, alone)

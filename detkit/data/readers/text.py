@@ -131,6 +131,25 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+_DEEPEST_YAML = 50
+"""Levels that libyaml may compose: it recurses without a limit."""
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether libyaml, 10 times as fast as the loader in Python, can read a text: valid, not deep, and without references."""
+    if not hasattr(yaml, "CSafeLoader"):
+        return False
+    depth = 0
+    try:
+        for event in yaml.parse(text, yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST_YAML or isinstance(event, yaml.AliasEvent):
+                return False
+    except (yaml.YAMLError, ValueError):
+        return False
+    return True
+
+
 def read_yaml(file: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
     """Return the values of a YAML file that is a mapping, and its node, which has the text of each value as it is written.
 
@@ -138,7 +157,8 @@ def read_yaml(file: Path) -> tuple[dict[str, Any], yaml.MappingNode]:
         ValueError: If it is not readable YAML, or not a mapping.
     """
     try:
-        loader = _PlainLoader(read_regular(file, _LONGEST_YAML).decode("utf-8-sig"))
+        text = read_regular(file, _LONGEST_YAML).decode("utf-8-sig")
+        loader = yaml.CSafeLoader(text) if _is_plain(text) else _PlainLoader(text)
         node = loader.get_single_node()
         content = None if node is None else loader.construct_document(node)
     except UnicodeDecodeError as error:

@@ -87,7 +87,7 @@ def _open_session(path: Path, threads: int | None = None) -> tuple[Any, ExportMe
     if "torch" in sys.modules:  # spinning threads would slow down those of torch
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # the exceptions of onnxruntime have no other common base class
         raise ValueError(f"{path}: not an ONNX file that onnxruntime can run: {str(error).splitlines()[0]}") from None
     try:

@@ -178,7 +178,7 @@ def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[
     except (KeyError, TypeError):
         raise ValueError(f"{path}: every category needs an id and a name; got {entries[:3]}") from None
     for number, name in pairs:
-        if not isinstance(number, (int, float, str)) or isinstance(number, bool) or not isinstance(name, str) or not name:
+        if not isinstance(number, (int, float, str)) or isinstance(number, bool) or not isinstance(name, str) or not name.strip():
             raise ValueError(f"{path}: category id {number!r}, name {name!r}: expected an integer and a non-empty string")
     try:
         pairs = [(parse_integer(number), name) for number, name in pairs]

@@ -1,0 +1,144 @@
+"""Files that are none, or of another kind than they seem: named on the command line, or among labels and images."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detkit.cli.main import main
+from detkit.cli.special_files import check_words
+from detkit.data import SourceConfig, read_source
+from detkit.data.readers import text as text_files
+from detkit.data.readers.text import read_yaml, written_texts
+from detkit.printable import printable_message
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+
+def coco() -> dict[str, Any]:
+    images = [{"id": number, "file_name": f"{number}.png", "height": 24, "width": 32} for number in (1, 2)]
+    boxes = [{"id": number, "image_id": number, "category_id": 1, "bbox": [2, 2, 9, 9]} for number in (1, 2)]
+    return {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}]}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return a folder of two images and their COCO labels."""
+    for number in (1, 2):
+        Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "labels.json").write_text(json.dumps(coco()))
+    return tmp_path
+
+
+@needs_pipes
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("info", "PIPE"),
+        ("train", "quickstart", "data=PIPE"),
+        ("detect", "--model", "PIPE"),
+        ("evaluate", "--annotations", "PIPE", "--results", "results.json"),
+        ("data", "merge-results", "PIPE"),
+        ("models", "import", "PIPE", "--model", "yolox_s", "--output", "o.safetensors"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_named_pipe_is_refused_at_once(words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    assert main([word.replace("PIPE", str(pipe)) for word in words]) == 2
+    assert f"{pipe}: expected a file, got a named pipe" in capsys.readouterr().err
+
+
+@needs_pipes
+def test_labels_in_a_named_pipe_are_refused_in_python_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "labels.json")
+    with pytest.raises(ValueError, match=r"labels\.json: expected a file, got a named pipe"):
+        read_source(SourceConfig(path=str(tmp_path / "labels.json")))
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev")
+def test_devices_are_refused_and_files_that_a_shell_opens_are_not() -> None:
+    with pytest.raises(ValueError, match="/dev/zero: expected a file, got a device; name a file"):
+        check_words(argparse.Namespace(data="/dev/zero"))
+    check_words(argparse.Namespace(words=["/dev/null", "data=/dev/fd/0", None, 3, "a\0b"]))
+
+
+def test_an_image_that_links_to_itself_is_one_that_cannot_be_read(data: Path) -> None:
+    (data / "1.png").unlink()
+    (data / "1.png").symlink_to("1.png")
+    records = read_source(SourceConfig(path=str(data))).records
+    assert [Path(path).name for path in records.paths] == ["2.png"]
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (gzip.compress(json.dumps(coco()).encode()), "compressed by gzip"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer"),
+        (b"<!DOCTYPE html><html></html>", "web page"),
+        (json.dumps(coco()).encode() + b"\0" * 512, "zero bytes follow"),
+        (b'{"id": 1}\n{"id": 2}\n', "each line is a JSON document"),
+        (json.dumps(coco()).encode("utf-16"), "save it as UTF-8"),
+        (json.dumps(coco()).encode()[:-9], "may be truncated"),
+    ],
+    ids=["gzip", "lfs", "html", "zeros", "lines", "utf-16", "cut"],
+)
+def test_a_file_that_is_not_json_is_named_for_what_it_is(data: Path, content: bytes, advice: str) -> None:
+    (data / "labels.json").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"labels\.json: not valid JSON .*{advice}"):
+        read_source(SourceConfig(path=str(data)))
+
+
+def test_a_class_needs_more_than_spaces_for_a_name(data: Path) -> None:
+    (data / "labels.json").write_text(json.dumps({**coco(), "categories": [{"id": 1, "name": "  "}]}))
+    with pytest.raises(ValueError, match=r"labels\.json: category id 1, name '  '"):
+        read_source(SourceConfig(path=str(data)))
+
+
+def test_an_empty_description_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("")
+    with pytest.raises(ValueError, match=r"data\.yaml is empty"):
+        read_source(SourceConfig(path=str(tmp_path)))
+
+
+@pytest.mark.parametrize("names", ["[yes, 007, 12:30, 2024-01-01, '1', null]", "{0: on, 1: 1e3}"])
+def test_both_loaders_of_yaml_read_the_same_names(names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "data.yaml"
+    file.write_text(f"train: images\nnames: {names}\n")
+
+    def read() -> tuple[dict[str, Any], list[tuple[str, str | None]]]:
+        content, node = read_yaml(file)
+        return content, list(written_texts(node.value[1][1]))
+
+    fast = read()
+    monkeypatch.setattr(text_files, "_is_plain", lambda text: False)
+    assert read() == fast
+
+
+def test_deep_yaml_and_references_are_left_to_the_careful_loader(tmp_path: Path) -> None:
+    assert text_files._is_plain("a: [1, 2]")
+    assert not text_files._is_plain("a: " + "[" * 60 + "]" * 60)
+    assert not text_files._is_plain("a: &x 1\nb: *x")
+    assert not text_files._is_plain("a: [")
+    (tmp_path / "data.yaml").write_text("names: " + "[" * 100_000)
+    with pytest.raises(ValueError, match=r"data\.yaml: not readable YAML"):
+        read_yaml(tmp_path / "data.yaml")
+
+
+def test_errors_of_the_system_name_the_file_and_what_to_do(tmp_path: Path) -> None:
+    assert printable_message(PermissionError(13, "Permission denied", "a/b")) == (
+        "a/b: Permission denied; check its permissions, or use another path"
+    )
+    assert printable_message(OSError(18, "Invalid cross-device link", "a", None, "b")) == "a -> b: Invalid cross-device link"
+    assert printable_message(OSError("the camera is gone")) == "the camera is gone"
+    assert printable_message(MemoryError("Unable to allocate 3 GiB")).startswith("not enough memory: Unable to allocate 3 GiB; use smaller")
+    assert printable_message(MemoryError()).startswith("not enough memory; use")
