@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detkit.accelerate.upsampled_product import upsampled_product
 from detkit.config import Config
 from detkit.heads.dense import common_channels
 from detkit.heads.float32 import Float32Conv2d
@@ -62,10 +63,16 @@ class ClassMasks(Float32Conv2d):
     def forward(self, regions: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
         """Return the logits ``(N, S, S)``, float32, of the classes ``labels (N,)`` of regions ``(N, C, S, S)``."""
         with torch.autocast(regions.device.type, enabled=False):
-            weight = self.weight.float().flatten(1)[labels]
-            logits = weight[:, None] @ regions.float().flatten(2)
-            bias = 0.0 if self.bias is None else self.bias.float()[labels, None, None]
-            return (logits + bias).reshape(-1, *regions.shape[2:])
+            logits = self.kernels(labels)[:, None] @ regions.float().flatten(2)
+        return self.shifted(logits.reshape(-1, *regions.shape[2:]), labels)
+
+    def kernels(self, labels: Tensor) -> Tensor:
+        """Return ``(N, C)`` float32, the weights of the outputs of some classes."""
+        return self.weight.float().flatten(1)[labels]
+
+    def shifted(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the logits ``(N, S, S)`` plus the bias of the class of each."""
+        return logits if self.bias is None else logits + self.bias.float()[labels, None, None]
 
 
 class MaskNetwork(nn.Module):
@@ -93,7 +100,11 @@ class MaskNetwork(nn.Module):
 
     def forward(self, pooled: Tensor, labels: Tensor) -> Tensor:
         """Return the logits ``(N, 2 S, 2 S)`` of the masks of the classes ``labels (N,)`` of pooled regions ``(N, C, S, S)``."""
-        logits: Tensor = self.logits(functional.relu(self.upsample(self.convs(pooled))), labels)
+        regions, upsample = self.convs(pooled), self.upsample
+        if torch.is_grad_enabled() and regions.device.type == "cpu" and upsample.bias is not None:
+            values = upsampled_product(regions, upsample.weight, upsample.bias, self.logits.kernels(labels))
+            return self.logits.shifted(values, labels)
+        logits: Tensor = self.logits(functional.relu(upsample(regions)), labels)
         return logits
 
 
