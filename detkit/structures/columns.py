@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from detkit.structures.masks import Masks
+from detkit.structures.parts import filled_parts, given_parts
 from detkit.structures.segmentations import Segmentations
 
 Kind = torch.dtype | type[Segmentations] | type[Masks]
@@ -74,20 +75,19 @@ class Column:
         value = self.blank(count)
         return None if value is None else value.numpy()
 
-    def cat(self, values: Sequence[Any], counts: Sequence[int]) -> Any:
+    def cat(self, values: Sequence[Any], counts: Sequence[int], name: str = "the column") -> Any:
         """Concatenate the values of several groups of rows, with the number of rows of each.
 
         Raises:
-            ValueError: If an optional tensor is there in some groups that have rows, and missing in others.
+            ValueError: If an optional tensor is there in some groups, and missing in others that have rows.
         """
-        if self.may_be_none and all(value is None for value in values):
-            return None
         if not isinstance(self.dtype, torch.dtype):
             kind: Any = self.dtype
-            return kind.cat([kind.none(count) if row is None else row for row, count in zip(values, counts, strict=True)])
-        given = [value for value, count in zip(values, counts, strict=True) if value is not None or count]
-        if any(value is None for value in given):
-            raise ValueError("rows with and without an optional column cannot be concatenated; drop the column first")
+            filled = filled_parts(values, counts, kind)
+            return kind.cat(filled) if filled else None
+        given = given_parts(values, counts, name)
+        if not given:
+            return None
         return np.concatenate(given) if isinstance(given[0], np.ndarray) else torch.cat(given)
 
     def resized(self, value: Any, x: float, y: float, area: float) -> Any:

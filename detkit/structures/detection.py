@@ -12,6 +12,7 @@ import numpy as np
 
 from detkit.arrays import Flags, Floats, ImageArray, Integers, Size
 from detkit.structures.masks import Masks
+from detkit.structures.parts import filled_parts, given_parts
 
 _MOST_CLASSES = 6
 """Classes that the text of detections lists."""
@@ -216,13 +217,19 @@ class DetectionArrays(DetectionMethods):
 
     @classmethod
     def cat(cls, rows: Sequence[DetectionArrays]) -> DetectionArrays:
-        """Concatenate detections of one image, in order."""
-        columns = {name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")}
-        optional = {name: [getattr(part, name) for part in rows] for name in _OPTIONAL}
-        if all(part is not None for part in optional["mask_probabilities"]):
-            columns["mask_probabilities"] = np.concatenate(optional["mask_probabilities"])
-        masks = Masks.cat(optional["masks"]) if all(part is not None for part in optional["masks"]) else None
-        return rows[0].replace(**columns, masks=masks)
+        """Concatenate detections of one image, in order.
+
+        Rows without masks have none afterwards.
+
+        Raises:
+            ValueError: If some of the parts that have rows have probabilities of masks, and others have none.
+        """
+        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")}
+        counts = [len(part) for part in rows]
+        grids = given_parts([part.mask_probabilities for part in rows], counts, "mask_probabilities")
+        masks = filled_parts([part.masks for part in rows], counts, Masks)
+        grid = np.concatenate(grids) if grids else None
+        return rows[0].replace(**columns, mask_probabilities=grid, masks=Masks.cat(masks) if masks else None)
 
 
 def _rounded(box: Sequence[float]) -> list[float]:

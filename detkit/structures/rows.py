@@ -69,7 +69,9 @@ class Rows:
         if not rows:
             return cls.empty()
         counts = [len(row) for row in rows]
-        return rows[0]._with({name: value.cat([getattr(row, name) for row in rows], counts) for name, value in rows[0].columns.items()})
+        return rows[0]._with(
+            {name: value.cat([getattr(row, name) for row in rows], counts, name) for name, value in rows[0].columns.items()}
+        )
 
     def __len__(self) -> int:
         return self.boxes.shape[0]

@@ -121,7 +121,7 @@ def test_detections_carry_masks_between_tensors_and_arrays(pixels: Flags) -> Non
     assert joined.masks is not None
     assert_array_equal(joined.masks.arrays(SIZE), pixels[[1, 0]])
     assert Detections.cat([rows, Detections.empty()]).mask_probabilities is not None
-    with pytest.raises(ValueError, match="with and without"):
+    with pytest.raises(ValueError, match="1 of 2 groups of rows lack mask_probabilities"):
         Detections.cat([rows, Detections(boxes, rows.scores, labels)])
 
 

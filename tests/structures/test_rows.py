@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
-from detkit.structures import Batch, Detections, Proposals, Rows, Targets
+from detkit.structures import Batch, Detections, Masks, Proposals, Rows, Targets
+from detkit.structures.detection import DetectionArrays
 
 
 def targets() -> Targets:
@@ -87,3 +90,21 @@ def test_replace_rejects_unknown_fields() -> None:
     assert rows.replace(labels=torch.tensor([0, 0, 0])).labels.tolist() == [0, 0, 0]
     with pytest.raises(TypeError, match="Targets has no field label; its fields are boxes, labels, is_crowd"):
         rows.replace(label=torch.tensor([0, 0, 0]))
+
+
+@pytest.mark.parametrize("kind", ["tensors", "arrays"])
+def test_cat_of_rows_without_masks(kind: str) -> None:
+    """Rows without pixels have none afterwards; probabilities that only some have are an error, and no rows need none."""
+    plain = Detections(torch.rand(2, 4), torch.rand(2), torch.zeros(2, dtype=torch.int64))
+    pixels = plain.replace(masks=Masks.of([(np.ones((2, 3), np.bool_), 0, 0)] * 2))
+    grids = plain.replace(mask_probabilities=torch.rand(2, 3, 3))
+
+    def cat(*parts: Detections) -> Any:
+        return Detections.cat(parts) if kind == "tensors" else DetectionArrays.cat([part.numpy() for part in parts])
+
+    assert cat(plain, plain).masks is None
+    assert cat(pixels, plain).masks.present.tolist() == [True, True, False, False]
+    assert cat(plain, pixels).masks.areas.tolist() == [0, 0, 6, 6]
+    assert cat(grids, plain[:0]).mask_probabilities.shape == (2, 3, 3)
+    with pytest.raises(ValueError, match=r"cat: 1 of 2 groups of rows lack mask_probabilities: expected it in all or in none"):
+        cat(plain, grids)
