@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
-from pathlib import Path
+from functools import cache
 
 import pytest
+from documented import PAGES, every_command
 
 from detkit.cli.main import COMMANDS, command_parser
 from detkit.cli.subjects import load_target
@@ -15,38 +17,39 @@ from detkit.config import apply_overrides
 from detkit.experiment import Experiment
 from detkit.zoo import names
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-_TOOL = re.compile(r"^python tools/(train|detect|evaluate|export)\.py\b")
-
-
-def commands(page: Path) -> list[tuple[str, list[str]]]:
-    """Return the detkit commands in a page's code blocks: the subcommand and its words. In console blocks they follow a ``$``."""
-    result = []
-    for language, block in re.findall(r"^```(bash|console)\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE):
-        lines = block.replace("\\\n", " ").splitlines()
-        typed = lines if language == "bash" else [line[2:] for line in lines if line.startswith("$ ")]
-        for part in (part.strip() for line in typed for part in line.split("&&")):
-            words = shlex.split(_TOOL.sub(r"detkit \1", part), comments=True)
-            if words[:1] == ["detkit"] and len(words) > 1 and words[1].islower():
-                result.append((words[1], words[2:]))
-    return result
-
-
-COMMAND_PARAMS = [
-    pytest.param(name, words, id=f"{page.name}: {name} {' '.join(words)}"[:90]) for page in PAGES for name, words in commands(page)
+_IN_TABLE = re.compile(r"^\|.*\| `(detkit [a-z][^`]*)` \|$", re.MULTILINE)
+CASES = {tuple(command.words): f"{command.page}: {command.text}" for command in reversed(every_command()) if command.words}
+CASES |= {
+    tuple(shlex.split(text)[1:]): f"{page.name}: {text}"
+    for page in PAGES
+    if page.name in {"README.md", "get_started.md"}
+    for text in _IN_TABLE.findall(page.read_text("utf-8"))
+}
+"""The words of every command, and where it is; the tables of commands too."""
+PARAMS = [
+    pytest.param(words[0], list(words[1:]), id=place[:90])
+    for words, place in CASES.items()
+    if words[0].islower() and "$" not in place  # variables of a shell
 ]
+
+parser_of = cache(command_parser)
+
+
+def parsed(name: str, words: list[str]) -> argparse.Namespace:
+    """Return the arguments of a command."""
+    parser = parser_of(name)
+    return parser.parse_args(words) if name in {"data", "models"} else parser.parse_intermixed_args(words)
 
 
 def test_documents_have_commands() -> None:
-    assert len(COMMAND_PARAMS) > 10
+    assert len(PARAMS) > 100
+    assert ("detect", ["photo.jpg", "clip.mp4"]) in [param.values for param in PARAMS]
 
 
-@pytest.mark.parametrize(("name", "words"), COMMAND_PARAMS)
+@pytest.mark.parametrize(("name", "words"), PARAMS)
 def test_command_is_valid(name: str, words: list[str]) -> None:
     assert name in COMMANDS
-    parser = command_parser(name)
-    args = parser.parse_args(words) if name in {"data", "models"} else parser.parse_intermixed_args(words)
+    args = parsed(name, words)
     if name == "train":
         target, overrides = split_words(args.words)
         if target in names():
