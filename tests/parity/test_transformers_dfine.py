@@ -61,7 +61,9 @@ NANO = {
 XLARGE = {"encoder_hidden_dim": 384, "encoder_ffn_dim": 2048, "decoder_in_channels": [384, 384, 384], "reg_scale": 8.0}
 SIZES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "n": ({**B0, "out_indices": [3, 4]}, NANO),
+    "s": (B0, {"decoder_layers": 3, "depth_mult": 0.34, "hidden_expansion": 0.5, "encoder_in_channels": [256, 512, 1024]}),
     "m": (B2, {"decoder_layers": 4, "depth_mult": 0.67, "encoder_in_channels": [384, 768, 1536]}),
+    "l": ({}, {}),
     "x": (B5, XLARGE),
 }
 """Settings of the backbone and of the model that differ from the defaults of ``transformers``; source: its conversion script, and for
@@ -83,10 +85,7 @@ def build_reference(size: str, queries: int = 300) -> Any:
 
 
 CASES = [("n", 60), *(pytest.param((size, 300), marks=pytest.mark.slow) for size in SIZES)]
-"""Size, and number of queries: with fewer, smaller images have enough cells.
-
-The smallest and the largest, which differ in all settings, and one between them; ``test_original_detectors`` has the tensors of every size.
-"""
+"""Size, and number of queries: with fewer, smaller images have enough cells."""
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
@@ -102,7 +101,7 @@ def pair(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_fac
     "transformers",
     "logits and boxes of every layer of D-FINE",
     tolerance="1e-4, or as near to float64 as the oracle",
-    models=("dfine_n", "dfine_m", "dfine_x"),
+    models=("dfine_n", "dfine_s", "dfine_m", "dfine_l", "dfine_x"),
 )
 def test_every_layer_is_equal(pair: Pair) -> None:
     assert_same_parameters(pair)

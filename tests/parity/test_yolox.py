@@ -82,9 +82,9 @@ def test_the_tensors_of_every_released_file_can_be_converted(size: str) -> None:
     "raw outputs of YOLOX",
     tolerance="1e-4 of the largest",
     version="written for the test, under the names of the released files",
-    models=("yolox_nano", "yolox_tiny", "yolox_m"),
+    models=("yolox_nano", "yolox_tiny", "yolox_s", "yolox_m"),
 )
-@pytest.mark.parametrize("size", ["nano", pytest.param("tiny", marks=pytest.mark.slow), pytest.param("m", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", ["nano", *(pytest.param(size, marks=pytest.mark.slow) for size in ("tiny", "s", "m"))])
 @torch.no_grad()
 def test_a_released_file_gives_the_same_outputs(size: str, photographs: list[Tensor], tmp_path: Path) -> None:
     torch.manual_seed(0)
