@@ -34,7 +34,7 @@ FIXED = ("model.preprocess.input_size=(192,256)",)
 ALL = ("augmentation.preset=flip", "augmentation.quarter_turns=0")
 """The configs are made for micrographs, which have no up direction, and for larger images than those of the example data."""
 TRAININGS: dict[str, tuple[str, ...]] = {
-    "rcnn_lite0_bccd": (*SIDES, "training.budget=1.5", "model.proposals.max_proposals=200", "evaluation.max_images=2"),
+    "rcnn_lite0_bccd": (*SIDES, "training.budget=1", "model.proposals.max_proposals=200", "evaluation.max_images=2"),
     "quickstart": ("training.budget=1.5",),
     "yolox_lite0_bccd": (*SIDES, "training.budget=2", "training.evaluations=1"),
     "dfine_embedded_bccd": (*FIXED, "training.budget=3", "training.evaluations=1"),
