@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.info.data import input_size_lines, recall_text
+from detkit.cli.info.fields import Fields, measure_fields
 from detkit.cli.info.options import InfoOptions
+from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.points import points_text
 from detkit.cli.report import MEGABYTE, count, listed, table
 from detkit.cli.subjects import load_target
@@ -17,9 +20,9 @@ from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
+    from detkit.diagnostics.cost import Profile
     from detkit.models.detector import Detector, DetectorConfig
     from detkit.models.loading.checkpoints import LoadedDetector
-    from detkit.structures import Size
 
 ASSUMED_CLASSES = 80
 """Number of classes of a config whose data is not available: COCO's."""
@@ -38,16 +41,24 @@ def print_config(subject: str, options: InfoOptions) -> None:
         from detkit.data.tiles import as_tiles
 
         data = as_tiles(data, config.data.tiles)
-    _print_detector(model.build(classes), model, options.size, data)
+    with Outputs({"json": options.json}) as outputs:
+        _print_detector(_Subject(subject, model.build(classes), model, "random weights"), options, data, outputs)
 
 
 def print_checkpoint(subject: str, options: InfoOptions) -> None:
-    """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data."""
+    """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data.
+
+    Raises:
+        ValueError: If flags for networks are given for an exported file.
+    """
     from detkit.inference.detectors import load_detector
     from detkit.inference.runtime import is_exported
     from detkit.inference.sources import checkpoint_path
 
     if is_exported(subject):
+        if options.receptive_fields or options.json:
+            flag = "--receptive-fields" if options.receptive_fields else "--json"
+            raise ValueError(f"{flag}: expected a model that runs in PyTorch, got the exported file {subject}; give its checkpoint")
         _print_exported(Path(subject))
         return
     path = checkpoint_path(subject)
@@ -55,11 +66,13 @@ def print_checkpoint(subject: str, options: InfoOptions) -> None:
         from detkit.checkpoint import read_header
 
         _print_header(path, read_header(path))
-    loaded = load_detector(subject) if path is not None else _published(subject)
+    loaded, weights = (load_detector(subject), "its weights") if path is not None else _published(subject)
     named = [name for name in loaded.class_names if name is not None]
     unnamed = f" and {count(len(loaded.class_names) - len(named), 'unnamed output')}" if len(named) < len(loaded.class_names) else ""
     print(f"{loaded.config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {listed(named)}\n")
-    _print_detector(loaded.detector, loaded.config, options.size, _tiled(_named_data(options), subject))
+    with Outputs({"json": options.json}) as outputs:
+        about = _Subject(subject, loaded.detector, loaded.config, weights)
+        _print_detector(about, options, _tiled(_named_data(options), subject), outputs)
 
 
 def _print_exported(path: Path) -> None:
@@ -81,8 +94,8 @@ def _print_exported(path: Path) -> None:
     print(f"in {info.precision}; takes {images} per call, {size}, padded to multiples of {info.pad_multiple}")
 
 
-def _published(name: str) -> LoadedDetector:
-    """Return the detector of published weights, with the weights loaded if they are on this machine."""
+def _published(name: str) -> tuple[LoadedDetector, str]:
+    """Return the detector of published weights, with the weights loaded if they are on this machine, and what weights it has."""
     from detkit.inference.detectors import load_detector
     from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.models.published import PUBLISHED, publication
@@ -90,14 +103,15 @@ def _published(name: str) -> LoadedDetector:
     published = publication(name) if name in PUBLISHED else None
     if published is not None and published.for_classes is not None:
         print(f"{name} takes its classes from --classes; the following is for one class and needs no weights\n")
-        return LoadedDetector(published.config.build(1), published.config, ("(any class)",))
+        return LoadedDetector(published.config.build(1), published.config, ("(any class)",)), "random weights"
     try:
-        return load_detector(name)
+        return load_detector(name), "its weights"
     except FileNotFoundError as error:
         if published is None:
             raise
         print(f"{error}; the following needs no weights\n")
-        return LoadedDetector(published.config.build(len(published.class_names)), published.config, published.class_names)
+        built = published.config.build(len(published.class_names))
+        return LoadedDetector(built, published.config, published.class_names), "random weights"
 
 
 def _print_header(path: Path, header: dict[str, Any]) -> None:
@@ -120,10 +134,23 @@ def _print_header(path: Path, header: dict[str, Any]) -> None:
     print()
 
 
-def _print_detector(detector: Detector, config: DetectorConfig, size: Size, data: DetectionData | None) -> None:
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """A detector to describe, with its name and what weights it has."""
+
+    name: str
+    detector: Detector
+    config: DetectorConfig
+    weights: str
+
+
+def _print_detector(about: _Subject, options: InfoOptions, data: DetectionData | None, outputs: Outputs) -> None:
     from detkit.diagnostics.cost import profile
 
-    measured = profile(detector, config.preprocess, size)
+    detector, config = about.detector.eval(), about.config
+    if options.receptive_fields and config.whole_images:
+        raise ValueError(f"--receptive-fields: expected a detector, got {about.name}, which classifies whole images and has no maps")
+    measured = profile(detector, config.preprocess, options.size)
     rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in measured.parts]
     rows.append(("all", *_millions(measured.parameters, measured.trainable), *_billions(measured.flops)))
     header = ("part", "parameters", "trainable", "GFLOPs", "GMACs")
@@ -133,15 +160,56 @@ def _print_detector(detector: Detector, config: DetectorConfig, size: Size, data
     print("GFLOPs count convolutions and matrix products, two operations per multiply-add; papers mostly state GMACs, half as many\n")
     if config.whole_images:
         _print_classes(detector.num_classes, config, data)
-        return
-    names = detector.backbone.level_names
+        fields, levels = None, []
+    else:
+        fields = None if not options.receptive_fields else measure_fields(detector, config.preprocess, (ph, pw), data, about.weights)
+        levels = _levels(detector, measured)
+        _print_levels(levels, fields)
+        if data is not None:
+            _print_recall(detector, config, data)
+    outputs.write("json", lambda path: write_output(path, _as_json(about, measured, levels, fields)))
+
+
+_Level = tuple[str, tuple[int, ...], int]
+"""Name, shape ``(C, H, W)`` and stride of a map."""
+
+
+def _levels(detector: Detector, measured: Profile) -> list[_Level]:
+    """Return the maps of the backbone, followed by those of the neck."""
     strides: tuple[int, ...] = detector.neck.strides  # type: ignore[assignment]
-    backbone = zip(names, measured.backbone, detector.backbone.strides, strict=True)
-    levels = [(f"backbone {name}", *_shape(shape, stride)) for name, shape, stride in backbone]
-    levels += [(f"neck {index}", *_shape(*level)) for index, level in enumerate(zip(measured.levels, strides, strict=True))]
-    print(table(levels, ("level", "channels", "width x height", "stride"), {"channels", "width x height", "stride"}))
-    if data is not None:
-        _print_recall(detector, config, data)
+    backbone = zip(detector.backbone.level_names, measured.backbone, detector.backbone.strides, strict=True)
+    levels = [(f"backbone {name}", shape, stride) for name, shape, stride in backbone]
+    return levels + [(f"neck {index}", shape, stride) for index, (shape, stride) in enumerate(zip(measured.levels, strides, strict=True))]
+
+
+def _print_levels(levels: list[_Level], fields: Fields | None) -> None:
+    numbers = ("channels", "width x height", "stride", *(() if fields is None else fields.header))
+    rows = [
+        (name, shape[0], f"{shape[2]} x {shape[1]}", stride, *(() if fields is None else fields.cells(index)))
+        for index, (name, shape, stride) in enumerate(levels)
+    ]
+    print(table(rows, ("level", *numbers), set(numbers)))
+    if fields is not None:
+        print("\n" + "\n".join(fields.lines()))
+
+
+def _as_json(about: _Subject, measured: Profile, levels: list[_Level], fields: Fields | None) -> str:
+    """Return the numbers of a detector, sizes as ``[height, width]``."""
+    content: dict[str, Any] = {
+        "subject": about.name,
+        "kind": about.config.kind,
+        "classes": about.detector.num_classes,
+        "parameters": measured.parameters,
+        "trainable": measured.trainable,
+        "flops": measured.flops,
+        "input_size": measured.input_size,
+        "padded_size": measured.padded_size,
+        "levels": [
+            {"name": name, "channels": shape[0], "size": shape[1:], "stride": stride, **({} if fields is None else fields.as_dict(index))}
+            for index, (name, shape, stride) in enumerate(levels)
+        ],
+    }
+    return json.dumps(content | ({} if fields is None else fields.about()), ensure_ascii=False, indent=1) + "\n"
 
 
 def _print_classes(classes: int, config: DetectorConfig, data: DetectionData | None) -> None:
@@ -212,7 +280,3 @@ def _millions(*values: int) -> list[str]:
 
 def _billions(flops: int) -> list[str]:
     return [f"{flops / 1e9:.2f}", f"{flops / 2e9:.2f}"]
-
-
-def _shape(shape: tuple[int, ...], stride: int) -> tuple[int, str, int]:
-    return shape[0], f"{shape[2]} x {shape[1]}", stride

@@ -16,6 +16,8 @@ class InfoOptions:
         data: Labeled data whose boxes the anchors are compared with.
         images: Folder of the images of ``data``.
         split: Part of the data; None: all parts.
+        receptive_fields: Whether to measure the receptive fields of the maps.
+        json: File of the numbers of a config or model as JSON.
     """
 
     subject: str | None = None
@@ -24,3 +26,5 @@ class InfoOptions:
     data: str | None = None
     images: str | None = None
     split: str | None = None
+    receptive_fields: bool = False
+    json: str | None = None

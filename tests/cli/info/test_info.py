@@ -252,3 +252,45 @@ def test_a_run_without_a_checkpoint_is_named(tmp_path: Path, capsys: pytest.Capt
     (run / "last.state").write_bytes(b"")
     assert main(["info", str(run)]) == 2
     assert f"{run}: a run without a checkpoint; resume it with: detkit train --resume {run}" in capsys.readouterr().err
+
+
+def test_receptive_fields_are_listed_next_to_box_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, written = tmp_path / "config.py", tmp_path / "info.json"
+    file.write_text(CONFIG_FILE)
+    words = ["--receptive-fields", "--json", str(written)]
+    assert main(["info", str(file), *words, "--data", str(coco(tmp_path))]) == 0
+    out = capsys.readouterr().out
+    (row,) = [line.split() for line in out.splitlines() if line.startswith("backbone c4")]
+    assert row[:6] == ["backbone", "c4", "256", "6", "x", "4"]
+    assert row[7] == "211"
+    assert "sides of the boxes at the input of the model, the square root of the area, in pixels: 5 % below" in out
+    assert "measured with random weights on 2 images of" in out
+    content = json.loads(written.read_text("utf-8"))
+    levels = {level["name"]: level for level in content["levels"]}
+    assert (levels["backbone c4"]["receptive_field"], levels["backbone c4"]["stride"]) == (211, 16)
+    assert 0 < levels["backbone c2"]["effective_receptive_field"] < 43
+    assert 0 <= levels["backbone c2"]["boxes_up_to_effective"] <= 1
+    assert set(content["box_side_percentiles"]) == {"5", "50", "95"}
+
+
+def test_json_without_receptive_fields(tmp_path: Path) -> None:
+    file, written = tmp_path / "config.py", tmp_path / "info.json"
+    file.write_text(CONFIG_FILE)
+    assert main(["info", str(file), "--json", str(written)]) == 0
+    content = json.loads(written.read_text("utf-8"))
+    assert (content["kind"], content["levels"][0]["name"]) == ("faster_rcnn", "backbone c2")
+    assert "receptive_field" not in content["levels"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--receptive-fields"], "--receptive-fields: expected a config or a model, got this machine; name one, such as embedded"),
+        (["--json", "x.json"], "--json: expected a config or a model, got this machine"),
+        (["classify_folder", "--receptive-fields"], "expected a detector, got classify_folder, which classifies whole images"),
+    ],
+)
+def test_flags_for_networks_only(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", *words]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
