@@ -92,11 +92,17 @@ def with_trained_tiles(options: Views, model: str | Path) -> Views:
 
 
 def with_pyramid(predictor: P, options: PyramidOptions, min_score: MinScore = 0.0) -> P | ImagePyramid[Any]:
-    """Return the requested pyramid of a predictor after printing it, or the predictor itself without such flags."""
+    """Return the requested pyramid of a predictor after printing it, or the predictor itself without such flags.
+
+    Raises:
+        ValueError: If a flag does not suit the model.
+    """
     if not options.wants_pyramid:
         return predictor
     from detkit.inference import ImagePyramid
 
+    if options.merge and cast("BasePredictor[Any, Any]", predictor).runtime.info.segments:
+        raise ValueError("--merge is about boxes, and the model predicts the class of each pixel; leave it out, probabilities are averaged")
     whole = () if options.tiles_only else options.pyramid or (1,)
     limit: dict[str, Any] = {} if options.max_detections is None else {"max_detections": options.max_detections}
     pyramid = ImagePyramid(

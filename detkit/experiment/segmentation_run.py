@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from detkit.data import ClassMapping, DetectionData
 from detkit.evaluation.segmentation import SegmentationEvaluator, SegmentationNumbers
 from detkit.experiment.evaluation_run import Progress, with_classes
 from detkit.experiment.tasks import check_masks
-from detkit.inference import Predictor, detect_records
+from detkit.inference import ImagePyramid, Predictor, detect_records
 from detkit.models.semantic.segmenter import Segmenter
 
 
 def evaluate_segmenter(
-    predictor: Predictor,
+    predictor: Predictor | ImagePyramid[Any],
     data: DetectionData,
     *,
     renames: Mapping[str, str] | None = None,
@@ -24,7 +24,7 @@ def evaluate_segmenter(
     """Return the mIoU and the pixel accuracy of a model for semantic segmentation.
 
     Args:
-        predictor: The model.
+        predictor: The model, or tiles and other views of it.
         data: Images whose objects have masks, with classes that the model has; pixels of no object are background if the model has that.
         renames: Class names in the data and the corresponding names of the model.
         classes: Count only objects of these classes; empty: all.
@@ -42,7 +42,9 @@ def evaluate_segmenter(
     return evaluator.numbers()
 
 
-def has_background(predictor: Predictor) -> bool:
+def has_background(predictor: Predictor | ImagePyramid[Any]) -> bool:
     """Return whether pixels of no object are a class of the model."""
+    if isinstance(predictor, ImagePyramid):
+        return has_background(predictor.predictor)  # type: ignore[arg-type]
     metadata = predictor.runtime.info.metadata
     return bool(metadata.get("background", True)) if metadata else cast("Segmenter", predictor.detector).config.background

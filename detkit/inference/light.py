@@ -23,6 +23,7 @@ from detkit.structures.detection import DetectionArrays, DetectionMethods
 if TYPE_CHECKING:
     from detkit.checkpoint.operating_points import OperatingPoints
     from detkit.preprocess.config import PreprocessConfig
+    from detkit.preprocess.placement import Placement
 
 P = TypeVar("P", bound=Prepared)
 D = TypeVar("D", bound=DetectionMethods)
@@ -153,6 +154,18 @@ class BasePredictor(Generic[P, D]):
         """Return the detections of prepared images, in original pixels; images of equal size run in batches."""
         found = self._detect(prepared)
         return [with_pixels(rows, image.original_size) for rows, image in zip(found, prepared, strict=True)] if self.pastes_masks else found
+
+    def class_cells(self, prepared: Sequence[P]) -> list[tuple[Any, Placement]]:
+        """Return what a model for semantic segmentation predicts for a batch of prepared images of equal size.
+
+        Returns:
+            For each image a row for each class, with its ``mask_probabilities`` in cells of the input, and the image's placement in it.
+        """
+        return [(rows, image.placement) for rows, image in zip(self._run(list(prepared)), prepared, strict=True)]
+
+    def reported_rows(self, rows: DetectionArrays) -> DetectionArrays:
+        """Return the rows of the classes that are reported and that score enough, with the names of the classes."""
+        return self._filter(self.wrap(rows))[0].numpy()
 
     def without_pixels(self) -> Self:
         """Return this predictor, but with masks as probabilities only: the views of an image make its pixels when they are merged."""

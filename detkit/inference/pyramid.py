@@ -14,6 +14,7 @@ from detkit.data.media.image_regions import ImageRegions
 from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.light import BasePredictor, reaches_limit
 from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better
+from detkit.inference.pixels.blending import blended_regions
 from detkit.inference.views.masks import with_pixels
 from detkit.inference.views.merging import Merge as Merge
 from detkit.inference.views.merging import Merging, with_joined
@@ -39,6 +40,8 @@ class ImagePyramid(Generic[D]):
     A tile is a window of the image that is detected as an image of its own. A detector with a fixed input size sees overlapping windows
     at scales above 1 too, and the padded image at scales below 1. An image that fits one tile, and is not seen at other scales, gives the
     detections of the predictor.
+
+    Of a model for semantic segmentation, the probabilities of the classes in each pixel are averaged over all views that show it.
 
     Args:
         predictor: The predictor to run.
@@ -85,7 +88,8 @@ class ImagePyramid(Generic[D]):
         overlaps = {"window_overlap": window_overlap, "tile_overlap": tile_overlap}
         self.plan = view_plan(predictor.runtime.info, whole, sides, sizes=sizes, flip=flip, **overlaps)
         self.merging = Merging(merge, merge_iou, sigma)
-        self.max_detections = (None if sides else MAX_DETECTIONS) if max_detections == "auto" else max_detections
+        unlimited = sides or predictor.runtime.info.segments
+        self.max_detections = (None if unlimited else MAX_DETECTIONS) if max_detections == "auto" else max_detections
         if isinstance(min_score, float | int) and not 0 <= min_score <= 1:
             raise ValueError(f"min_score: expected a number from 0 to 1, got {min_score:g}")
         points = predictor.min_scores.points if min_score is None else None
@@ -143,18 +147,26 @@ class ImagePyramid(Generic[D]):
 
     def detect(self, prepared: Sequence[PreparedViews]) -> list[D]:
         """Return the merged detections of each image, in its own pixels, best first; views of equal size run in batches."""
-        parts: list[list[Restored | None]] = [[None] * len(image.views) for image in prepared]
-        for batch in batches(prepared, self.batch_size):
-            rows = self.predictor.detect([prepared[image].input(view) for image, view in batch])
-            for (image, view), row in zip(batch, rows, strict=True):
-                parts[image][view] = self._restored(prepared[image], view, row.numpy())
-        merged = [self._merged(image, [part for part in own if part is not None]) for own, image in zip(parts, prepared, strict=True)]
+        merged = self._blended(prepared) if self.predictor.runtime.info.segments else self._all_merged(prepared)
         kept = [self._filtered(rows) for rows in merged]
         sizes = [image.size for image in prepared]
         self.left_out = tuple(best for _, best in kept)
         for best in self.left_out:
             self.best_left_out = better(self.best_left_out, best)
         return [self.predictor.wrap(with_pixels(rows, size)) for (rows, _), size in zip(kept, sizes, strict=True)]
+
+    def _blended(self, prepared: Sequence[PreparedViews]) -> list[DetectionArrays]:
+        """Return the regions that a model for semantic segmentation predicts."""
+        return [self.predictor.reported_rows(blended_regions(self.predictor, image)) for image in prepared]
+
+    def _all_merged(self, prepared: Sequence[PreparedViews]) -> list[DetectionArrays]:
+        """Return the merged detections of the views of each image."""
+        parts: list[list[Restored | None]] = [[None] * len(image.views) for image in prepared]
+        for batch in batches(prepared, self.batch_size):
+            rows = self.predictor.detect([prepared[image].input(view) for image, view in batch])
+            for (image, view), row in zip(batch, rows, strict=True):
+                parts[image][view] = self._restored(prepared[image], view, row.numpy())
+        return [self._merged(image, [part for part in own if part is not None]) for own, image in zip(parts, prepared, strict=True)]
 
     def _restored(self, image: PreparedViews, index: int, rows: DetectionArrays) -> Restored:
         """Return the detections of a view in pixels of the image; those of an image that is a single tile as they are."""
@@ -184,4 +196,5 @@ class ImagePyramid(Generic[D]):
 
     def __str__(self) -> str:
         """Return a one-line description for the user."""
-        return f"{self.plan}, merged by {self.merging.name}"
+        how = "averaged" if self.predictor.runtime.info.segments else f"merged by {self.merging.name}"
+        return f"{self.plan}, {how}"

@@ -15,7 +15,6 @@ from detkit.data.augment import AugmentationConfig
 from detkit.data.loader import LoaderConfig
 from detkit.experiment import Experiment, train
 from detkit.heads.semantic.losses import PixelLossConfig
-from detkit.inference import ImagePyramid, load
 from detkit.models.semantic.contracting_path import PaperUNetConfig
 from detkit.models.semantic.unet import UNetConfig
 from detkit.preprocess import PreprocessConfig
@@ -78,8 +77,11 @@ def test_label_maps_are_learned_evaluated_and_written(run: Path, shapes: Path, t
     assert content["miou"] > 0.9
     assert set(content["by_class"]) == {*CLASSES, "background"}
     assert content["ignored_pixels"] == 4 * 72
+    assert main(["evaluate", str(run), "--device", "cpu", "--tiles", "48", "--flip", "--json", str(numbers)]) == 0
+    assert json.loads(numbers.read_text())["miou"] > 0.8
     maps, images = tmp_path / "label_maps", shapes / "images" / "val"
-    files = ["--label-maps", str(maps), "--json", str(tmp_path / "found.json"), "--output", str(tmp_path / "drawn")]
+    tiles = ["--tiles", "100", "--tiles-only"]
+    files = [*tiles, "--label-maps", str(maps), "--json", str(tmp_path / "found.json"), "--output", str(tmp_path / "drawn")]
     assert main(["detect", str(images), "--model", str(run), "--device", "cpu", *files]) == 0
     (tmp_path / "images").symlink_to(images)
     written = read_source(SourceConfig(path=str(maps)))
@@ -95,8 +97,8 @@ def test_label_maps_are_learned_evaluated_and_written(run: Path, shapes: Path, t
 def test_what_needs_objects_is_refused(run: Path, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(run), "--details"]) == 2
     assert "--details concerns objects" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="predicts the class of each pixel"):
-        ImagePyramid(load(run, "cpu"), scales=(1.0, 2.0))
+    assert main(["evaluate", str(run), "--tiles", "48", "--merge", "fusion"]) == 2
+    assert "--merge is about boxes, and the model predicts the class of each pixel" in capsys.readouterr().err
     make_sample(tmp_path / "boxes", 2, short_side=64)
     assert main(["evaluate", str(run), "--data", str(tmp_path / "boxes"), "--device", "cpu"]) == 2
     assert "expected masks, which semantic segmentation needs" in capsys.readouterr().err

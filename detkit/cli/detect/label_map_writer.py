@@ -46,7 +46,7 @@ class LabelMapWriter:
         """
         from detkit.drawing.palette import color_of
 
-        runtime: Any = getattr(detector, "runtime", None)
+        runtime: Any = getattr(getattr(detector, "predictor", detector), "runtime", None)  # a pyramid runs a predictor
         if runtime is None or not runtime.info.segments:
             raise ValueError("--label-maps: expected a model for semantic segmentation, got one that detects objects; use --json for masks")
         names: ClassNames = detector.class_names

@@ -51,18 +51,19 @@ class ClassJob:
     loaded: float
 
     @classmethod
-    def load(cls, options: EvaluateOptions, concerns: str, what_it_does: str) -> ClassJob:
+    def load(cls, options: EvaluateOptions, concerns: str, what_it_does: str, views: bool = False) -> ClassJob:
         """Load the model and the data, and print both.
 
         Args:
             options: The flags.
             concerns: The noun for what flags that do not apply are about.
             what_it_does: The end of the sentence that begins with the name of the model, such as "is a classifier".
+            views: Whether it can see an image in tiles, at several scales or mirrored.
 
         Raises:
             ValueError: If a flag concerns boxes.
         """
-        given = [name for name in _BOX_FLAGS if getattr(options, name)]
+        given = [name for name in _BOX_FLAGS if getattr(options, name) and not (views and name in VIEW_FLAGS)]
         if given or options.metric != "coco":
             flag = given[0].replace("_", "-") if given else "metric"
             raise ValueError(f"--{flag} concerns {concerns}, and {options.model or 'the newest run'} {what_it_does}; leave it out")

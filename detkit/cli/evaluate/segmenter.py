@@ -8,6 +8,7 @@ from detkit.cli.evaluate.class_job import ClassJob
 from detkit.cli.evaluate.jobs import image_bar
 from detkit.cli.evaluate.options import EvaluateOptions
 from detkit.cli.outputs import Outputs
+from detkit.cli.pyramid import with_pyramid, with_trained_tiles
 from detkit.cli.report import table
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
     """
     from detkit.experiment.segmentation_run import evaluate_segmenter
 
-    job = ClassJob.load(options, "objects", "predicts classes of pixels")
+    job = ClassJob.load(options, "objects", "predicts classes of pixels", views=True)
+    predictor = with_pyramid(job.predictor, with_trained_tiles(options, job.model))
     progress = image_bar(len(job.data))
-    numbers = evaluate_segmenter(job.predictor, job.data, renames=job.renames, classes=job.classes, progress=progress)
+    numbers = evaluate_segmenter(predictor, job.data, renames=job.renames, classes=job.classes, progress=progress)
     return job.finish(outputs, _text(numbers), (numbers.images, "segmenting"), _numbers(numbers))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from detkit.arrays import Floats, Integers
+from detkit.arrays import Floats, Integers, Size
 from detkit.preprocess.placement import Placement
 from detkit.structures.detection import DetectionArrays
 from detkit.structures.label_maps import class_masks
@@ -29,8 +30,19 @@ def class_regions(rows: Any, placement: Placement) -> DetectionArrays:
     arrays: DetectionArrays = rows.numpy()
     if arrays.mask_probabilities is None:
         raise ValueError("expected the probabilities of each class, got none")
-    labels, probabilities = _most_probable(arrays.mask_probabilities, placement)
-    count = len(arrays)
+    labels, scores = most_probable(pixel_probabilities(arrays.mask_probabilities, placement), placement.original)
+    return regions(labels, scores, arrays)
+
+
+def regions(labels: Any, probabilities: Floats, classes: DetectionArrays) -> DetectionArrays:
+    """Return a row for each class that has pixels.
+
+    Args:
+        labels: ``(H, W)``, the row of the class of each pixel in ``classes``; their number for background.
+        probabilities: ``(H, W)``, the probability of that class.
+        classes: A row for each class, with its label.
+    """
+    count = len(classes)
     pixels = np.bincount(labels.reshape(-1), minlength=count)[:count]
     sums = np.bincount(labels.reshape(-1), probabilities.reshape(-1), count)[:count]
     present = np.flatnonzero(pixels).tolist()
@@ -39,26 +51,44 @@ def class_regions(rows: Any, placement: Placement) -> DetectionArrays:
     order = np.argsort(-scores, kind="stable")
     rows_of_image = np.array(present, np.int64)[order]
     masks = masks[order]
-    return DetectionArrays(masks.boxes, scores[order].clip(0, 1), arrays.labels[rows_of_image], arrays.class_names, None, masks)
+    return DetectionArrays(masks.boxes, scores[order].clip(0, 1), classes.labels[rows_of_image], classes.class_names, None, masks)
 
 
-def _most_probable(cells: Floats, placement: Placement) -> tuple[Any, Floats]:
-    """Return for each pixel of the original image the most probable row, or their number for background, and its probability."""
-    rows, columns = (
+def pixel_probabilities(cells: Floats, placement: Placement, rows: slice = slice(None)) -> Iterator[Floats]:
+    """Yield for each class its probability in the pixels ``(h, W)`` of some rows of the original image, interpolated bilinearly.
+
+    Args:
+        cells: ``(K, h, w)`` probabilities in cells of the whole input.
+        placement: Placement of the original image in the input.
+        rows: The rows of pixels.
+    """
+    y, x = (
         _Taps.of(cells.shape[axis + 1], placement.original[axis], placement.content[axis], placement.offset[axis], placement.canvas[axis])
         for axis in (0, 1)
     )
-    best = np.zeros(placement.original, np.float32)
-    labels = np.zeros(placement.original, np.uint8 if len(cells) < np.iinfo(np.uint8).max else np.int32)
-    background = np.ones(placement.original, np.float32)
-    for row, values in enumerate(cells):
-        pixels = columns.interpolated(rows.interpolated(values.T).T)
+    y = y.part(rows)
+    for values in cells:
+        yield x.interpolated(y.interpolated(values.T).T)
+
+
+def most_probable(classes: Iterable[Floats], size: Size) -> tuple[Any, Floats]:
+    """Return for each pixel the most probable row, or their number for background, and its probability.
+
+    Args:
+        classes: ``(H, W)`` for each class, the probability of each pixel.
+        size: ``(H, W)``.
+    """
+    best, background = np.zeros(size, np.float32), np.ones(size, np.float32)
+    labels = np.zeros(size, np.int32)
+    count = 0
+    for row, pixels in enumerate(classes):
         background -= pixels
         more = pixels > best if row else np.ones_like(pixels, np.bool_)
         labels[more], best[more] = row, pixels[more]
+        count = row + 1
     empty = background > best + 1e-5  # the sum of all classes differs from 1 by rounding where a model has no background
-    labels[empty], best[empty] = len(cells), background[empty]
-    return labels, best
+    labels[empty], best[empty] = count, background[empty]
+    return labels.astype(np.uint8) if count < np.iinfo(np.uint8).max else labels, best
 
 
 class _Taps:
@@ -81,6 +111,10 @@ class _Taps:
         positions = np.clip(low + in_input * (cells / canvas) - 0.5, low, max(low, high - 1))
         first = np.clip(np.floor(positions).astype(np.int64), 0, cells - 1)
         return cls(first, np.minimum(first + 1, cells - 1), (positions - first).astype(np.float32))
+
+    def part(self, pixels: slice) -> _Taps:
+        """Return the cells of some of the pixels."""
+        return _Taps(self.first[pixels], self.second[pixels], self.share[pixels])
 
     def interpolated(self, values: Floats) -> Floats:
         """Interpolate ``(m, cells)`` along its last side."""

@@ -130,8 +130,8 @@ def view_plan(
     Raises:
         ValueError: If an argument is out of range; the message states the expected range.
     """
-    if info.segments:
-        raise ValueError(f"{info.name} predicts the class of each pixel of a whole image; leave out scales, tiles and mirrored views")
+    if info.segments and sizes:
+        raise ValueError(f"{info.name} predicts the class of each pixel, not objects with sizes; leave out sizes")
     factors = scale_factors(scales, info.preprocess) if scales or not tiles else ()
     for side in tiles:
         if not (isinstance(side, int) and MIN_TILE <= side <= MAX_TILE):
