@@ -19,7 +19,7 @@ _TOOL = re.compile(r"^python tools/(train|detect|evaluate|export)\.py\b")
 
 NEEDS = {
     "a download": (
-        r"^detkit (models download|data fetch)\b|(\bweights=|--model |\bevaluate )(fasterrcnn|maskrcnn|dfine_s|clip_rcnn|yolox_nano)"
+        r"^detkit (models download|data fetch)\b|(\bweights=|--model |\bevaluate )(fasterrcnn|maskrcnn|dfine_s|clip|yolox_nano)"
         r"|\.pth?\b|\b(cats|cells)\.safetensors|\b(bccd|coco_sample|VOC\w*|MOT17)\b|^git clone|\bpip install\b"
     ),
     "a GPU, a camera, a cluster, a server or a bucket": (
@@ -39,7 +39,7 @@ RUN_BY = {
     r"--pyramid|--tiles": "tests/cli/test_pyramid.py tests/cli/t*/test_*.py tests/cli/evaluate/test_evaluate.py",
     r"runs/large_": "tests/cli/evaluate/test_evaluate.py",
     r"^detkit compare .*--gate": "tests/cli/compare/test_compare_command.py",
-    r"^detkit evaluate --data": "tests/cli/evaluate/test_evaluate.py",
+    r"^detkit evaluate (--data|runs/tires-1)": "tests/cli/evaluate/test_evaluate.py",
     r"^detkit propose": "tests/cli/propose/test_propose.py",
     r"cells\.(onnx|xml)|--runtime|^detkit benchmark": "tests/cli/test_*.py tests/cli/benchmark/*.py tests/export/test_*.py",
     r"runs/masks-1|results\.json|\baerial tiles": "tests/cli/*/test_[mectlds]*.py",
