@@ -36,6 +36,7 @@ NEEDS = {
 RUN_BY = {
     r"^detkit serve\b": "tests/cli/test_serve.py",
     r"^detkit explain .*--models": "tests/cli/test_family.py",
+    r"unet_sample|--label-maps": "tests/end_to_end/test_segment.py tests/cli/detect/test_*.py tests/cli/test_pyramid.py",
     r"--pyramid|--tiles": "tests/cli/test_pyramid.py tests/cli/t*/test_*.py tests/cli/evaluate/test_evaluate.py",
     r"runs/large_": "tests/cli/evaluate/test_evaluate.py",
     r"^detkit compare .*--gate": "tests/cli/compare/test_compare_command.py",
@@ -43,7 +44,6 @@ RUN_BY = {
     r"^detkit propose": "tests/cli/propose/test_propose.py",
     r"cells\.(onnx|xml)|--runtime|^detkit benchmark": "tests/cli/test_*.py tests/cli/benchmark/*.py tests/export/test_*.py",
     r"runs/masks-1|results\.json|\baerial tiles": "tests/cli/*/test_[mectlds]*.py",
-    r"unet_sample|--label-maps": "tests/end_to_end/test_segment.py",
     r"classify_folder": "tests/end_to_end/test_classify.py tests/cli/detect/test_detect.py",
     r"--shard\b|merge-results": "tests/cli/d*/test_*sh*.py",
     r"^detkit data shard|\bshards\b": "tests/cli/data/test_shard.py",
