@@ -217,15 +217,19 @@ def test_released_file_sizes_match(entry: object) -> None:
 
     from detkit.backbones.tower import ImageTower
 
-    source = publication(entry.name)
+    config = publication(entry.name).config
+    if config.kind == "clip":
+        dimensions, side = config.dimensions, config.preprocess.input_size[0]
+    else:
+        dimensions, side = config.region.text.dimensions, config.warp_size
     with torch.device("meta"):
         sizes = get_model_config(entry.file_name.removesuffix(".pt"))
         released = CLIP(**sizes).state_dict()
-        tower = ImageTower(source.config.backbone, source.config.region.text.dimensions)
+        tower = ImageTower(config.backbone, dimensions)
         named = {k: v for k, v in tower.rename_published(released).items() if not k.endswith("num_batches_tracked")}
         assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in named.items()}
-    assert sizes["vision_cfg"]["image_size"] == source.config.warp_size
-    assert sizes["embed_dim"] == source.config.region.text.dimensions
+    assert sizes["vision_cfg"]["image_size"] == side
+    assert sizes["embed_dim"] == dimensions
     num_parameters = sum(
         value.numel() for key, value in released.items() if "running" not in key and "num_batches" not in key and key != "attn_mask"
     )
