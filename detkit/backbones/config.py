@@ -33,6 +33,8 @@ class BackboneConfig(Config):
     """Eps of every norm; none: that of the architecture. torchvision's published detectors use 0 (ResNet) and 1e-5 (MobileNet)."""
     dilated_c5: bool = False
     """Dilate the last stage instead of striding it, so that ``c5`` has stride 16 (DC5); for ResNets only."""
+    dilated_c4: bool = False
+    """Dilate the stage before the last one too, so that ``c4`` and, with ``dilated_c5``, ``c5`` have stride 8; for ResNets only."""
     window: int | None = Field(default=None, ge=1)
     """For plain vision transformers: side, in patches, of the attention windows of all but four blocks (ViTDet: 14); none: attention is
     global in every block. An image of 800 pixels has 50 patches per side."""
@@ -80,8 +82,11 @@ class BackboneConfig(Config):
             ValueError: If it lacks a level, has fewer stages, or does not support dilation or windows.
         """
         options: dict[str, Any] = {}
-        if self.dilated_c5:
-            options["dilated_c5"] = self._supported("dilated_c5", "supports_dilation", "false")
+        if self.dilated_c4 and not self.dilated_c5:
+            raise ValueError("backbone: dilated_c4 goes with a dilated last stage; set model.backbone.dilated_c5=true as well")
+        for option in ("dilated_c4", "dilated_c5"):
+            if getattr(self, option):
+                options[option] = self._supported(option, "supports_dilation", "false")
         if self.window is not None:
             options["window"] = self._supported("window", "is_plain_transformer", "none")
         backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **options)

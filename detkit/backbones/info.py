@@ -51,7 +51,7 @@ class BackboneInfo:
         parameters: Of the published classifier, including its head; of the network itself where there is no classifier.
         gflops: Of the same network at ``input_size``, in 10^9 multiply-adds of convolutions and matrix products, counted by us.
         source: The library that supplies it. ``detkit`` supplies the ones that no library has, without weights.
-        supports_dilation: Whether its factory takes ``dilated_c5``.
+        supports_dilation: Whether its factory takes ``dilated_c4`` and ``dilated_c5``.
         grayscale: Whether it was published for one-channel images.
         idea: What was new about the family, in one sentence.
         factory: ``module:function`` that builds it.

@@ -19,12 +19,16 @@ from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 from detkit.layers import NORM_EPS, NORM_MOMENTUM
 
 
-def make(name: str, *, dilated_c5: bool = False, **options: Any) -> Backbone:
+def make(name: str, *, dilated_c4: bool = False, dilated_c5: bool = False, **options: Any) -> Backbone:
     """Build the backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the options."""
     info, body = BACKBONE_INFO[name], network(name, classifier=False)
-    if dilated_c5:
-        _dilate(body.get_submodule("layer4"))
-        info = replace(info, levels=(*info.levels[:-1], replace(info.levels[-1], stride=info.levels[-1].stride // 2)))
+    dilation, levels = 1, list(info.levels)
+    for index, stage, dilated in ((-2, "layer3", dilated_c4), (-1, "layer4", dilated_c5)):
+        if dilated:
+            _dilate(body.get_submodule(stage), dilation)
+            dilation *= 2
+        levels[index] = replace(levels[index], stride=levels[index].stride // dilation)
+    info = replace(info, levels=tuple(levels)) if dilation > 1 else info
     recipe = _RECIPES[info.family](body)
     return SequentialBackbone.from_recipe(body, info, recipe, **options)
 
@@ -214,14 +218,18 @@ _RECIPES: dict[str, Callable[[nn.Module], Recipe]] = {
 }
 
 
-def _dilate(stage: nn.Module) -> None:
-    """Remove the stride of a stage and dilate the kernels after the strided one by 2, so that trained weights still fit."""
+def _dilate(stage: nn.Module, dilation: int) -> None:
+    """Remove the stride of a stage, so that trained weights still fit.
+
+    Args:
+        stage: The stage.
+        dilation: Dilation of the stages before; kernels after the strided one get twice as much.
+    """
     after_stride = False
     for part in stage.modules():
         if isinstance(part, nn.Conv2d):
-            wide = part.kernel_size != (1, 1)
-            if wide and after_stride:
-                part.dilation, part.padding = (2, 2), (2, 2)
+            if wide := part.kernel_size != (1, 1):
+                part.dilation = part.padding = (2 * dilation if after_stride else dilation,) * 2
             after_stride = after_stride or (wide and part.stride != (1, 1))
             part.stride = (1, 1)
 

@@ -49,3 +49,11 @@ def test_dilation_is_supported_or_an_error(name: str) -> None:
     else:
         with pytest.raises(ValueError, match=rf"backbone {name}: dilated_c5 is only for resnet18, resnet34, .*; choose one of them"):
             config.build()
+
+
+def test_the_stage_before_is_dilated_only_together_with_the_last() -> None:
+    with torch.device("meta"):
+        both = BackboneConfig(weights=None, dilated_c4=True, dilated_c5=True, levels=("c3", "c4", "c5")).build()
+    assert both.strides == (8, 8, 8)
+    with pytest.raises(ValueError, match=r"dilated_c4 goes with a dilated last stage; set model.backbone.dilated_c5=true"):
+        BackboneConfig(weights=None, dilated_c4=True).build()

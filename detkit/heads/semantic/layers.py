@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+from torch.nn import functional
 
 from detkit.heads.float32 import Float32Conv2d
 
@@ -44,4 +47,33 @@ class FCNHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits ``(B, num_outputs, h, w)`` of a map ``(B, in_channels, h, w)``."""
         logits: Tensor = self.logits(self.features(features))
+        return logits
+
+
+class SkipHead(nn.Module):
+    """Logits of several maps, added from the coarsest to the finest, as in FCN-8s (arXiv:1411.4038, section 4.2).
+
+    Logits are interpolated bilinearly to the next finer map, which is how the paper's transposed convolutions begin. The logits of the
+    finer maps begin at 0, as in the paper, so that training begins as that of the coarsest map alone.
+
+    Args:
+        channels: Channels of each map, finest first.
+        num_outputs: Number of classes, with background if it is one.
+        dropout: Fraction of the values of the coarsest map that are dropped in training.
+    """
+
+    def __init__(self, channels: Sequence[int], num_outputs: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.logits = nn.ModuleList(Float32Conv2d(count, num_outputs, 1) for count in channels)
+        for layer in list(self.logits)[:-1]:
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the logits ``(B, num_outputs, h, w)`` at the stride of the finest of the maps."""
+        logits: Tensor = self.logits[-1](self.dropout(maps[-1]))
+        for layer, features in zip(reversed(self.logits[:-1]), reversed(maps[:-1]), strict=True):
+            finer: Tensor = layer(features)
+            logits = finer + functional.interpolate(logits, size=finer.shape[-2:], mode="bilinear", align_corners=False)
         return logits

@@ -65,10 +65,14 @@ class Segmenter(Detector):
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return the logits ``(B, C, H, W)`` of every pixel of the padded input; background, if it is a class, is the last of C."""
         del proposals, targets
-        logits = self.head(self.neck(batch.images)[-1])
+        return (self.interpolated(self.head(self.neck(batch.images)[-1]), batch),)
+
+    @staticmethod
+    def interpolated(logits: Tensor, batch: Batch) -> Tensor:
+        """Return logits of cells as those of every pixel of the padded input."""
         if logits.shape[-2:] == batch.padded_size:
-            return (logits,)
-        return (functional.interpolate(logits, size=batch.padded_size, mode="bilinear", align_corners=False),)
+            return logits
+        return functional.interpolate(logits, size=batch.padded_size, mode="bilinear", align_corners=False)
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
         """Return the cross entropy and the Dice loss of the pixels whose class is known; padding is ignored.
