@@ -12,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fuzz"))
 
 HANG_SECONDS = 60.0
 """Seconds of a clock after which a worker is killed; several times the limit on processor time, because the machine may be busy."""
+PROGRESS_SECONDS = 60.0
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -43,15 +45,36 @@ def main(words: Sequence[str] | None = None) -> int:
         for number in range(args.first * len(names), args.first * len(names) + args.cases)
     ]
     started = time.monotonic()
+    printed = started
     pool = [Worker(jobs[index :: args.workers], args.seed, args.megabytes) for index in range(args.workers)]
     while any(worker.is_running() for worker in pool):
         time.sleep(0.2)
         for worker in pool:
             worker.watch(report)
-    print(report.text(time.monotonic() - started))
+        if time.monotonic() - printed > PROGRESS_SECONDS:
+            printed = time.monotonic()
+            print(f"{sum(report.cases.values()):,} of {args.cases:,} cases, {len(report.causes)} causes of faults so far", flush=True)
+    seconds = time.monotonic() - started
+    print(report.text(seconds))
     if args.json:
-        args.json.write_text(json.dumps(report.rows(), indent=1) + "\n", "utf-8")
+        about = {
+            "command": f"python tools/fuzz.py --cases {args.cases} --seed {args.seed}",
+            "revision": revision(),
+            "seconds": round(seconds),
+        }
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(about | report.rows(), indent=1) + "\n", "utf-8")
     return 1 if report.causes else 0
+
+
+def revision() -> str:
+    """Return the commit of the code, with a plus sign if files differ from it; empty outside of a repository."""
+    folder = Path(__file__).resolve().parents[1]
+    run = [subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False).stdout.strip() for words in _GIT]
+    return run[0] + ("+" if run[1] else "")
+
+
+_GIT = (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no", "--", "detkit", "tests/fuzz", "tools"))
 
 
 def _parser(names: list[str]) -> argparse.ArgumentParser:
@@ -72,13 +95,16 @@ class Report:
     """Counts of cases, and the faults grouped by kind and place."""
 
     cases: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
     causes: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
     counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
-    def add(self, target: str, number: int, fault: tuple[str, str, str] | None) -> None:
-        """Add the outcome of a case: None, or kind, place and text of its fault."""
+    def add(self, target: str, number: int, fault: tuple[str, str, str] | bool) -> None:
+        """Add the outcome of a case: whether its files were refused, or kind, place and text of its fault."""
         self.cases[target] += 1
-        if fault is not None:
+        if isinstance(fault, bool):
+            self.refused[target] += fault
+        else:
             kind, place, text = fault
             cause = (target, kind, place)
             self.counts[cause] += 1
@@ -108,7 +134,14 @@ class Report:
             }
             for cause, count in self.counts.most_common()
         ]
-        return {"cases": dict(sorted(self.cases.items())), "faults": faults}
+        outcomes = {
+            target: {"cases": count, "read": count - self.refused[target] - self._faults(target), "refused": self.refused[target]}
+            for target, count in sorted(self.cases.items())
+        }
+        return {"cases": sum(self.cases.values()), "targets": outcomes, "faults": faults}
+
+    def _faults(self, target: str) -> int:
+        return sum(count for cause, count in self.counts.items() if cause[0] == target)
 
 
 class Worker:
@@ -171,8 +204,9 @@ def _work(jobs: list[tuple[str, int]], seed: int, megabytes: int, results: Any) 
                 except Exception as error:  # a fault of the suite, which must not end the process
                     results.send(("not made", type(error).__name__, str(error)[:300]))
                     continue
-                fault = verdict(case)
-            results.send(None if fault is None else (fault.kind, fault.place, fault.text))
+                refusals: list[str] = []
+                fault = verdict(case, refusals)
+            results.send(bool(refusals) if fault is None else (fault.kind, fault.place, fault.text))
 
 
 def _prepare(megabytes: int) -> None:

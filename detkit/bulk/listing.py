@@ -169,7 +169,7 @@ def _images_in(folder: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             ending = os.path.splitext(entry.name)[1].lower()
-            if ending in IMAGE_EXTENSIONS and not entry.name.startswith(".") and entry.is_file():
+            if ending in IMAGE_EXTENSIONS and not entry.name.startswith(".") and not os.path.isdir(entry):
                 yield str(Path(folder, entry.name))
 
 

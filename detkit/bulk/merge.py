@@ -55,7 +55,7 @@ class MergedShards:
 
         Of each shard one row group is held at a time, so that memory does not depend on the number of images.
         """
-        readers = [read_rows(path) for path in self.paths]
+        readers = [_rows_of(path) for path in self.paths]
         heads = [next(reader, None) for reader in readers]
         while any(head is not None for head in heads):
             # The smallest of the last names that were read: up to it, no shard has rows that are still to be read.
@@ -73,6 +73,18 @@ class MergedShards:
     def write(self, path: str | Path) -> None:
         """Write all rows as one Parquet file, atomically: the same file as that of shard 0/1 but for the machine that it records."""
         write_rows(Path(path), self.tables(), self.info)
+
+
+_DAMAGED = (pa.ArrowException, OSError, ValueError, LookupError, TypeError)
+"""Errors of pyarrow for a damaged file, and of columns that are missing or of another type."""
+
+
+def _rows_of(path: Path) -> Iterator[Any]:
+    try:
+        yield from read_rows(path)
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: damaged ({reason}); remove it and run its `detkit detect --shard` again") from None
 
 
 def _sorted(table: Any) -> Any:
@@ -115,7 +127,7 @@ def _info_of(path: Path, problems: list[str]) -> ShardInfo | None:
         return ShardInfo.from_metadata(parquet.read_schema(path).metadata, str(path))
     except NotAShardError as error:
         problems.append(str(error))
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGED as error:
         reason = " ".join(str(error).split())[:200]
         problems.append(f"{path}: damaged ({reason}); remove it and run its `detkit detect --shard` again")
     return None
@@ -159,7 +171,7 @@ def _counted(rows: Sequence[tuple[Path, ShardInfo]], problems: list[str]) -> Mer
                 images, last = images + len(names), names[-1] if names else last
                 failed += len(names) - table["error"].null_count
                 detections += compute.sum(compute.list_value_length(table["scores"])).as_py() or 0
-        except (pa.ArrowException, OSError) as error:
+        except _DAMAGED as error:
             problem = f"damaged ({' '.join(str(error).split())[:200]}); remove it and run its `detkit detect --shard` again"
         if problem is None and images != info.images:
             problem = f"{images:,} rows, expected {info.images:,}; remove it and run its `detkit detect --shard` again"

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from detkit.arrays import Size
 from detkit.bulk.arrow import pyarrow as pa
 from detkit.structures.detection import DetectionArrays, DetectionMethods
+from detkit.structures.masks import Masks
+from detkit.structures.run_lengths import mask_array
 
 SCHEMA = pa.schema(
     [
@@ -20,12 +23,14 @@ SCHEMA = pa.schema(
         ("scores", pa.list_(pa.float32())),
         ("labels", pa.list_(pa.int32())),
         ("classes", pa.list_(pa.string())),
+        ("masks", pa.list_(pa.string())),
         ("error", pa.string()),
     ]
 )
-"""Columns of version 1. ``image``: its name. ``width``, ``height``: in pixels, after rotation by the EXIF orientation. ``boxes``: ``x1 y1
+"""Columns of version 2. ``image``: its name. ``width``, ``height``: in pixels, after rotation by the EXIF orientation. ``boxes``: ``x1 y1
 x2 y2`` of each detection in pixels, best first; ``scores``, ``labels`` and ``classes``, the class name, likewise: empty lists for an image
-without objects. ``error``: why an image could not be read, else null; all columns between are null then."""
+without objects. ``masks``: COCO's compressed run lengths of each detection, down the columns of ``height`` x ``width`` pixels; null for
+detectors without masks; version 1 had no such column. ``error``: why an image could not be read, else null; all columns between are null then."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +74,33 @@ def to_table(rows: Sequence[ImageRow], class_names: Sequence[str | None]) -> Any
         "width": pa.array([None if row.size is None else row.size[1] for row in rows], pa.int32()),
         "height": pa.array([None if row.size is None else row.size[0] for row in rows], pa.int32()),
         **{name: pa.ListArray.from_arrays(offsets, values).cast(SCHEMA.field(name).type) for name, values in lists.items()},
+        "masks": pa.array([_runs(row) for row in rows], SCHEMA.field("masks").type),
         "error": pa.array([row.error for row in rows], pa.string()),
     }
     return pa.table(columns, schema=SCHEMA)
+
+
+def upgraded(table: Any) -> Any:
+    """Return a table of any version with the columns of :data:`SCHEMA`."""
+    if "masks" in table.column_names:
+        return table
+    masks = SCHEMA.field("masks")
+    return table.add_column(SCHEMA.get_field_index("masks"), masks, pa.nulls(table.num_rows, masks.type))
+
+
+def masks_of(counts: Sequence[str | None], size: Size) -> Masks:
+    """Return masks from their compressed run lengths in an image of ``size``; None is a row without a mask."""
+    rows = [Masks.none(1) if text is None else Masks.of([(mask_array({"size": size, "counts": text}), 0, 0)]) for text in counts]
+    return Masks.cat(rows) if rows else Masks.none(0)
+
+
+def _runs(row: ImageRow) -> list[str | None] | None:
+    """Return the compressed run lengths of the masks of an image; None if there are no masks."""
+    masks = None if row.detections is None else row.detections.numpy().masks
+    if masks is None or row.size is None:
+        return None
+    runs = [masks.runs(index, row.size) for index in range(len(masks))]
+    return [None if value is None else value["counts"] for value in runs]
 
 
 def _offsets(counts: Sequence[int | None]) -> Any:

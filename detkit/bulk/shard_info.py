@@ -12,8 +12,10 @@ from detkit.bulk.shard import Shard
 
 KEY = b"detkit"
 """Key of the metadata."""
-FORMAT, VERSION = "detkit detections", 1
-"""Name of the format, and the version of the schema: it grows when a reader of the old version would misread the new one."""
+FORMAT, VERSION = "detkit detections", 2
+"""Name of the format, and the version of the schema."""
+READABLE = (1, 2)
+"""Versions that are read; version 1 has no masks."""
 _SHOWN_DIGITS = 12
 
 
@@ -68,9 +70,10 @@ class ShardInfo:
         try:
             content = json.loads((metadata or {}).get(KEY, b"{}"))
             version = content.get("version")
-            if content.get("format") == FORMAT and version != VERSION:
+            if content.get("format") == FORMAT and version not in READABLE:
+                expected = " or ".join(map(str, READABLE))
                 raise NotAShardError(
-                    f"{name}: expected version {VERSION} of the results, got {version}; read it with the detkit that wrote it"
+                    f"{name}: expected version {expected} of the results, got {version}; read it with the detkit that wrote it"
                 )
             shard = Shard(content["shard"], content["shards"])
             own = {key: content[key] for key in ("images", "listed", "listing", "model", "model_sha256", "settings", "machine")}

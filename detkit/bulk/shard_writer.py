@@ -13,7 +13,7 @@ from typing import Any, Self
 from detkit.bulk.arrow import parquet
 from detkit.bulk.arrow import pyarrow as pa
 from detkit.bulk.listing import row_name
-from detkit.bulk.rows import SCHEMA, ImageRow, to_table
+from detkit.bulk.rows import SCHEMA, ImageRow, to_table, upgraded
 from detkit.bulk.shard_info import KEY, NotAShardError, ShardInfo
 from detkit.checkpoint.atomic import atomic_write
 from detkit.checkpoint.folder_lock import FolderLock
@@ -153,7 +153,7 @@ class ShardWriter:
         if self.progress.done != self._info.images:
             raise RuntimeError(f"{self.path}: {self.progress.done} rows, expected {self._info.images}; run the command again")
         if not self.path.exists():
-            tables = (parquet.read_table(path) for path in sorted(self._parts.glob("part-*.parquet")))
+            tables = (upgraded(parquet.read_table(path)) for path in sorted(self._parts.glob("part-*.parquet")))
             write_rows(self.path, tables, self._info)
         for path in self._parts.glob("part-*.parquet"):
             path.unlink()
@@ -174,7 +174,7 @@ def write_rows(path: Path, tables: Iterator[Any], info: ShardInfo) -> None:
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """Yield the rows of a file of results as tables of one row group each."""
+    """Yield the rows of a file of results, of any version, as tables of one row group each."""
     with parquet.ParquetFile(path) as file:
         for index in range(file.num_row_groups):
-            yield file.read_row_group(index, columns=None if columns is None else list(columns))
+            yield upgraded(file.read_row_group(index)) if columns is None else file.read_row_group(index, columns=list(columns))

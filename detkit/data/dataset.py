@@ -130,7 +130,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         if window is not None:
             targets = targets_of_tile(targets, window, 0.0 if self._tiles is None else self._tiles.config.min_visibility).targets
         if self._masks:
-            masks = mask_pixels(targets.segmentations, len(targets), record.size)
+            masks = mask_pixels(targets.segmentations, len(targets), record.size, str(record.path))
             targets = targets.replace(masks=masks if window is None else masks.cropped(window))
         labeled = self._is_labeled is None or bool(self._is_labeled[index])
         return AnnotatedImage(image, targets, None if self._proposals is None else self._proposals(record, image), labeled)

@@ -14,20 +14,26 @@ from detkit.structures.masks import Crop
 from detkit.structures.run_lengths import mask_array
 
 
-def mask_pixels(segmentations: Segmentations | None, count: int, size: Size) -> Masks:
+def mask_pixels(segmentations: Segmentations | None, count: int, size: Size, name: str = "") -> Masks:
     """Return the masks of the objects of one image.
 
     Args:
         segmentations: The outlines and run lengths of the objects; None if none has any.
         count: Number of objects.
         size: ``(height, width)`` of the image.
+        name: The image, with which the message of an error begins.
 
     Raises:
-        ValueError: If run lengths are of an image of another size.
+        ValueError: If a segmentation is neither polygons nor run lengths, or its run lengths are of an image of another size.
     """
     if segmentations is None:
         return Masks.none(count)
-    return Masks.of([_crop(segmentations.stored(row), size) for row in range(count)])
+    try:
+        return Masks.of([_crop(segmentations.stored(row), size) for row in range(count)])
+    except ValueError as error:
+        if not name:
+            raise
+        raise ValueError(f"{name}: {error}; correct its labels, or find such masks with `detkit data check`") from None
 
 
 def _crop(value: Any, size: Size) -> Crop | None:
@@ -35,11 +41,29 @@ def _crop(value: Any, size: Size) -> Crop | None:
     if value is None:
         return None
     if not isinstance(value, dict):
-        return _outlined([np.asarray(part, np.float64).reshape(-1, 2) for part in value], size)
-    if tuple(value["size"]) != size:
-        expected, got = (f"{width} x {height}" for height, width in (size, value["size"]))
-        raise ValueError(f"run lengths of a mask: expected those of an image of {expected} pixels (width x height), got {got}")
-    return mask_array(value), 0, 0
+        return _outlined([_points(part) for part in value], size)
+    if _size(value) != size:
+        got = " x ".join(map(str, reversed(_size(value) or ()))) or f"{value.get('size')!r}"[:80]
+        raise ValueError(f"run lengths of a mask: expected those of an image of {size[1]} x {size[0]} pixels (width x height), got {got}")
+    try:
+        return mask_array(value), 0, 0
+    except ValueError as error:
+        raise ValueError(f"run lengths of a mask: {error}") from None
+
+
+def _size(runs: dict[str, Any]) -> Size | None:
+    """Return the stated height and width; None if they are no two whole numbers."""
+    value = runs.get("size")
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(isinstance(side, (int, np.integer)) for side in value):
+        return None
+    return int(value[0]), int(value[1])
+
+
+def _points(part: Any) -> Doubles:
+    try:
+        return np.asarray(part, np.float64).reshape(-1, 2)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"polygon of a mask: expected numbers x, y, x, y, ..., got {str(part)[:80]}") from None
 
 
 def _outlined(polygons: Sequence[Doubles], size: Size) -> Crop | None:

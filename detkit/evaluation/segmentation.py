@@ -78,7 +78,8 @@ class SegmentationEvaluator:
         Raises:
             ValueError: If the masks of the labels are of another image size, or the detections have no masks.
         """
-        targets = record.targets.replace(masks=mask_pixels(record.targets.segmentations, len(record.targets), record.size))
+        masks = mask_pixels(record.targets.segmentations, len(record.targets), record.size, str(record.path))
+        targets = record.targets.replace(masks=masks)
         predicted = label_map(detections, record.size, self._fill)
         self.add_maps(target_map(targets, record.size, self._fill), predicted)
 

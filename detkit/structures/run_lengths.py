@@ -35,10 +35,20 @@ def mask_array(mask: dict[str, Any]) -> Flags:
     """Return a mask, given as run lengths in COCO's form, as an array ``(H, W)``.
 
     The lengths are numbers, or compressed to text. They are decoded here because detectors without PyTorch do without pycocotools.
+
+    Raises:
+        ValueError: If it is no such mask, or its runs are of fewer or more pixels than its size has.
     """
-    height, width = mask["size"]
-    counts = mask["counts"] if isinstance(mask["counts"], list) else decompressed(mask["counts"])
-    inside = np.repeat(np.arange(len(counts)) % 2 == 1, np.array(counts, np.int64))
+    try:
+        height, width = (int(side) for side in mask["size"])
+        counts = mask["counts"] if isinstance(mask["counts"], list) else decompressed(mask["counts"])
+        lengths = np.array(counts, np.int64)
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        raise ValueError(f'expected run lengths {{"size": [height, width], "counts": ...}}, got {str(mask)[:80]}') from None
+    pixels = int(np.minimum(lengths, height * width + 1).sum()) if lengths.ndim == 1 and (lengths >= 0).all() else -1
+    if pixels != height * width or height < 0 or width < 0:
+        raise ValueError(f"expected run lengths of {height} x {width} pixels, one after the other, got {str(counts)[:80]}")
+    inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return np.asarray(inside.reshape(width, height).T)
 
 

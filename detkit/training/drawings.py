@@ -87,7 +87,7 @@ def draw_validation(
     """Write a validation image twice, side by side: with its ground truth, and with the detections from ``min_score`` on."""
     targets = record.targets
     if detections.masks is not None:
-        targets = targets.replace(masks=mask_pixels(targets.segmentations, len(targets), record.size))
+        targets = targets.replace(masks=mask_pixels(targets.segmentations, len(targets), record.size, str(record.path)))
     write_image(path, side_by_side(read_record(record), targets, detections, class_names, min_score=min_score))
 
 

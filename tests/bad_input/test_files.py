@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detkit.bulk.listing import _images_in
 from detkit.cli.main import main
 from detkit.cli.special_files import check_words
 from detkit.data import SourceConfig, read_source
+from detkit.data.mask_pixels import mask_pixels
+from detkit.data.media.images import read_image
 from detkit.data.readers import text as text_files
 from detkit.data.readers.text import read_yaml, written_texts
 from detkit.printable import printable_message
@@ -142,3 +145,45 @@ def test_errors_of_the_system_name_the_file_and_what_to_do(tmp_path: Path) -> No
     assert printable_message(OSError("the camera is gone")) == "the camera is gone"
     assert printable_message(MemoryError("Unable to allocate 3 GiB")).startswith("not enough memory: Unable to allocate 3 GiB; use smaller")
     assert printable_message(MemoryError()).startswith("not enough memory; use")
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "reason"),
+    [
+        ({"size": [24, 32], "counts": [0, 100]}, "run lengths of 24 x 32 pixels"),
+        ({"size": [24, 32], "counts": [10, -5, 763]}, "run lengths of 24 x 32 pixels"),
+        ({"size": [24, 32], "counts": [2**62, 2**62]}, "run lengths of 24 x 32 pixels"),
+        ({"size": [24, 32], "counts": [[1]]}, "run lengths"),
+        ({"size": [24, 32], "counts": "~~"}, "run lengths of 24 x 32 pixels"),
+        ({"size": [24, 32]}, "run lengths"),
+        ({"size": [10**6, 10**6], "counts": [0, 10**12]}, "an image of 32 x 24 pixels"),
+        ({"size": 7, "counts": [0, 7]}, "an image of 32 x 24 pixels"),
+        ([[1, 2, 3]], "polygon of a mask"),
+        ([["a", 2, 3, 4, 5, 6]], "polygon of a mask"),
+    ],
+)
+def test_a_mask_that_cannot_be_drawn_is_one_sentence_with_its_image(data: Path, segmentation: Any, reason: str) -> None:
+    content = coco()
+    content["annotations"][0]["segmentation"] = segmentation
+    (data / "labels.json").write_text(json.dumps(content))
+    record = read_source(SourceConfig(path=str(data))).records[0]
+    with pytest.raises(ValueError, match=rf"1\.png: .*{reason}"):
+        mask_pixels(record.targets.segmentations, 1, record.size, str(record.path))
+
+
+@needs_pipes
+def test_a_list_of_images_has_those_that_cannot_be_read_too(tmp_path: Path) -> None:
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "folder.png").mkdir()
+    assert sorted(Path(path).name for path in _images_in(str(tmp_path))) == ["loop.png", "pipe.png"]
+
+
+def test_a_damaged_image_is_not_called_another_format(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    content[20] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"photo\.png: .*it begins as PNG, and is damaged or truncated"):
+        read_image(path)

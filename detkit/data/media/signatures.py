@@ -20,11 +20,27 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 """Offset and bytes that identify other kinds of files, and how a message describes them."""
 
 
+_IMAGES: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"GIF8", "GIF"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (8, b"WEBP", "WebP"),
+    (4, b"ftypavi", "AVIF"),
+    (0, b"BM", "BMP"),
+)
+"""Offset and bytes that identify images."""
+
+
 def describe_bytes(data: bytes) -> str:
     """Return what bytes are that are no image, for a message, and what to do if that is known."""
     for offset, signature, description in _SIGNATURES:
         if data[offset : offset + len(signature)].lower() == signature.lower():
             return f"it is {description}"
+    for offset, signature, name in _IMAGES:
+        if data[offset : offset + len(signature)] == signature:
+            return f"it begins as {name}, and is damaged or truncated; download or export the file again"
     if not any(data):
         return f"its {len(data)} bytes are all zero; the copy failed, download or export the file again"
     return f"it begins with {data[:8]!r}; expected JPEG, PNG, TIFF, WebP, BMP or GIF"

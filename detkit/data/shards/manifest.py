@@ -137,7 +137,7 @@ def parse_manifest(text: bytes, name: str) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(f"{name}: not the index of shards: {where}: {first['msg']}; write the shards again") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{name}: not the index of shards ({error}); write the shards again") from None
 
 

@@ -1,6 +1,6 @@
 """Damaged, foreign and hostile files for every reader and loader, built from valid ones by seeded changes of their structure."""
 
-from . import labels, media, models, overrides, results, tool_labels
+from . import labels, media, models, overrides, results, sets, tool_labels
 from .case import Case, Fault, MakeCase, random_of, verdict
 
 TARGETS: dict[str, MakeCase] = {
@@ -25,6 +25,12 @@ TARGETS: dict[str, MakeCase] = {
     "weights": models.weights,
     "proposal_cache": models.proposal_cache,
     "onnx": models.onnx,
+    "masks": sets.masks,
+    "label_maps": sets.label_maps,
+    "tracks": sets.tracks,
+    "bulk_results": sets.bulk_results,
+    "shards": sets.shards,
+    "requests": sets.requests,
 }
 """What is read, and how a case of it is made."""
 

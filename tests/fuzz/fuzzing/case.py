@@ -62,15 +62,20 @@ class Fault:
         return f"{self.kind}: {self.place}: {self.text}"
 
 
-def verdict(case: Case) -> Fault | None:
-    """Run a case; return None if the outcome is right or one sentence that names the file, else what is wrong."""
+def verdict(case: Case, refusals: list[str] | None = None) -> Fault | None:
+    """Run a case; return None if the outcome is right or one sentence that names the file, else what is wrong.
+
+    Args:
+        case: The case.
+        refusals: Gets the sentence if its files were refused.
+    """
     start = time.process_time()
-    fault = _run(case)
+    fault = _run(case, [] if refusals is None else refusals)
     seconds = time.process_time() - start
     return Fault("too slow", fault.place if fault else "", f"{seconds:.1f} s of processor time") if seconds > MAX_SECONDS else fault
 
 
-def _run(case: Case) -> Fault | None:
+def _run(case: Case, refusals: list[str]) -> Fault | None:
     try:
         case.read()
     except KeyboardInterrupt:
@@ -79,6 +84,7 @@ def _run(case: Case) -> Fault | None:
         return _fault("wrong result", error)
     except USER_ERRORS as error:
         line = printable_message(error)  # as the command line shows it: shortened, with control characters as escapes
+        refusals.append(line)
         return None if any(" ".join(name.split()) in line for name in case.names) else _fault("names no file", error)
     except BaseException as error:
         return _fault("traceback", error)

@@ -88,7 +88,8 @@ class Annotations:
         entries = parsed_items(_PLACEHOLDER.join(pieces[::3]))
         outlined = np.array([isinstance(entry, dict) and "@segmentation" in entry for entry in entries], np.bool_)
         values = pieces[2::3]
-        if int(outlined.sum()) != len(values):  # some are not the annotations' own
+        others = any(isinstance(entry, dict) and entry.get("segmentation") for entry in entries)  # such as numbers as text
+        if others or int(outlined.sum()) != len(values):  # some are not the annotations' own
             self.add_parsed(parsed_items(text))
             return
         numbers = np.cumsum(outlined) - 1
