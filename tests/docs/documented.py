@@ -20,7 +20,7 @@ _TOOL = re.compile(r"^python tools/(train|detect|evaluate|export)\.py\b")
 NEEDS = {
     "a download": (
         r"^detkit (models download|data fetch)\b|(\bweights=|--model |\bevaluate )(fasterrcnn|maskrcnn|dfine_s|clip|yolox_nano)"
-        r"|\.pth?\b|\b(cats|cells)\.safetensors|\b(bccd|coco_sample|VOC\w*|MOT17)\b|^git clone|\bpip install\b"
+        r"|\.pth?\b|\b(cats|cells|animals)\.safetensors|\b(bccd|coco_sample|VOC\w*|MOT17)\b|^git clone|\bpip install\b"
     ),
     "a GPU, a camera, a cluster, a server or a bucket": (
         r"^(torchrun|sbatch|aws|docker|curl)\b|\b(detect|track) 0\b|(s3|rtsp)://|\bcuda\b|--devices|SLURM|^export |--host 0"
@@ -42,7 +42,9 @@ RUN_BY = {
     r"^detkit compare .*--gate": "tests/cli/compare/test_compare_command.py",
     r"^detkit evaluate (--data|runs/tires-1)": "tests/cli/evaluate/test_evaluate.py",
     r"^detkit propose": "tests/cli/propose/test_propose.py",
-    r"cells\.(onnx|xml)|--runtime|^detkit benchmark": "tests/cli/test_*.py tests/cli/benchmark/*.py tests/export/test_*.py",
+    r"\.(onnx|xml)\b(?<!detector\.onnx)|--runtime|^detkit benchmark": (
+        "tests/cli/test_*.py tests/cli/benchmark/*.py tests/contracts/test_export.py tests/export/test_*.py tests/export/*/test_*.py"
+    ),
     r"runs/masks-1|results\.json|\baerial tiles": "tests/cli/*/test_[mectlds]*.py",
     r"classify_folder": "tests/end_to_end/test_classify.py tests/cli/detect/test_detect.py",
     r"--shard\b|merge-results": "tests/cli/d*/test_*sh*.py",
