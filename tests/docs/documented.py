@@ -28,7 +28,7 @@ NEEDS = {
     "a program that is not part of detkit": r"^(trtexec|cd|source|pre-commit|ruff|mypy|bash|sphinx-build|python -m venv)\b|^mypy$",
     "hours, or a quiet machine": (
         r"^python (docs/make_|tools/(benchmark|fuzz|\w*kill_test))|^\$?TRAIN|^SMALL=|^TENTH=|\bhalf\.safetensors|\bmean\.safetensors"
-        r"|--suite|--fractions|^(\w+=\S+ )*pytest\b"
+        r"|--suite|--fractions|--calibration-images|^(\w+=\S+ )*pytest\b"
     ),
 }
 """What a command needs that its test has not, and the commands that need it, as a pattern."""
