@@ -30,7 +30,8 @@ SCHEMA = pa.schema(
 """Columns of version 2. ``image``: its name. ``width``, ``height``: in pixels, after rotation by the EXIF orientation. ``boxes``: ``x1 y1
 x2 y2`` of each detection in pixels, best first; ``scores``, ``labels`` and ``classes``, the class name, likewise: empty lists for an image
 without objects. ``masks``: COCO's compressed run lengths of each detection, down the columns of ``height`` x ``width`` pixels; null for
-detectors without masks; version 1 had no such column. ``error``: why an image could not be read, else null; all columns between are null then."""
+detectors without masks; version 1 had no such column. ``error``: why an image could not be read, else null; all columns between are null
+then."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,9 +125,9 @@ PROBLEMS: list[tuple[Callable[[Path], object], list[str]]] = [
     (lambda folder: rewritten(folder, 0, lambda table: table.take([1, 0, 2])), [f"DIR/{name(0)}: its rows are not in order"]),
     (
         lambda folder: rewritten(
-            folder, 0, lambda table: table.replace_schema_metadata({KEY: b'{"format": "detkit detections", "version": 2}'})
+            folder, 0, lambda table: table.replace_schema_metadata({KEY: b'{"format": "detkit detections", "version": 3}'})
         ),
-        [f"DIR/{name(0)}: expected version 1 of the results, got 2; read it", "shard 0/4 is missing"],
+        [f"DIR/{name(0)}: expected version 1 or 2 of the results, got 3; read it", "shard 0/4 is missing"],
     ),
     (lambda folder: pq.write_table(pa.table({"a": [1]}), folder / "x.parquet"), ["DIR/x.parquet: expected results of `detkit detect --sh"]),
 ]

@@ -137,6 +137,7 @@ def _results(shards: MergedShards, ids: CocoIds) -> Iterator[ImageResult]:
     """
     import numpy as np
 
+    from detkit.bulk.rows import masks_of
     from detkit.cli.detect.coco import image_path
     from detkit.cli.detect.results import ImageResult
     from detkit.structures.detection import DetectionArrays
@@ -149,4 +150,5 @@ def _results(shards: MergedShards, ids: CocoIds) -> Iterator[ImageResult]:
             raise ValueError(f"{seen[image_id]} and {name} have the same image id {image_id!r}; give their ids with --annotations FILE")
         boxes = np.array(row["boxes"], np.float32).reshape(-1, 4)
         detections = DetectionArrays(boxes, np.array(row["scores"], np.float32), np.array(row["labels"], np.int64))
-        yield ImageResult(name, (row["height"], row["width"]), detections)
+        size = row["height"], row["width"]
+        yield ImageResult(name, size, detections if row["masks"] is None else detections.replace(masks=masks_of(row["masks"], size)))
