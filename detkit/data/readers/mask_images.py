@@ -14,6 +14,8 @@ from PIL import Image
 
 from detkit.structures.run_lengths import coco_runs
 
+Palette = tuple[tuple[tuple[int, int, int], int], ...]
+"""Colors, red, green and blue, and the value of each."""
 _MODES = ("P", "L", "1", "I;16", "I")
 """Pillow's modes of images with one number for each pixel: indices of a palette, or gray values."""
 
@@ -25,10 +27,12 @@ class ImageMask:
     Attributes:
         path: The image.
         value: The value.
+        palette: The colors of the values, if the image is one of colors.
     """
 
     path: str
     value: int
+    palette: Palette = ()
 
     def __call__(self) -> dict[str, Any]:
         """Return the run lengths.
@@ -36,34 +40,54 @@ class ImageMask:
         Raises:
             ValueError: If the file is missing, or is no image of one number for each pixel.
         """
-        values = read_values(self.path)
+        values = read_values(self.path, self.palette)
         return coco_runs(values == self.value, 0, 0, (values.shape[0], values.shape[1]))
 
 
-def read_values(path: str | Path) -> NDArray[np.integer[Any]]:
+def read_values(path: str | Path, palette: Palette = ()) -> NDArray[np.integer[Any]]:
     """Return the values of a mask image, ``(H, W)``; the last few files are kept, as one has several objects.
 
+    Args:
+        path: The image.
+        palette: The color of each value; empty: the image has a number for each pixel.
+
     Raises:
-        ValueError: If the file is missing, or is no image of one number for each pixel.
+        ValueError: If the file is missing, is no image of one number for each pixel, or has a color that is not in the palette.
     """
     try:
         status = os.stat(path)
-        return _values(str(path), status.st_mtime_ns, status.st_size)
+        return _values(str(path), status.st_mtime_ns, status.st_size, palette)
     except OSError as error:
         raise ValueError(f"{path}: the mask image cannot be read ({error.strerror or error})") from None
 
 
 @lru_cache(maxsize=4)
-def _values(path: str, modified: int, size: int) -> NDArray[np.integer[Any]]:
+def _values(path: str, modified: int, size: int, palette: Palette) -> NDArray[np.integer[Any]]:
     del modified, size
     with Image.open(path) as image:
+        if palette:
+            return _values_of_colors(np.asarray(image.convert("RGB")), palette, path)
         if image.mode not in _MODES:
             raise ValueError(
                 f"{path}: expected an image with a palette or gray values, each an object or a class, got colors ({image.mode}); "
-                "save the numbers instead"
+                "save numbers instead, or, if colors are classes, state them in labelmap.txt next to the images, such as road:128,64,128"
             )
         values = np.asarray(image)
     return values.astype(np.uint8) if values.dtype == np.bool_ else values
+
+
+def _values_of_colors(pixels: NDArray[np.uint8], palette: Palette, path: str) -> NDArray[np.integer[Any]]:
+    """Return the value of the color of each pixel ``(H, W, 3)``."""
+    codes = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    known = np.array([color[0] << 16 | color[1] << 8 | color[2] for color, _ in palette], np.int32)
+    order = np.argsort(known)
+    index = order[np.searchsorted(known, codes, sorter=order).clip(max=len(known) - 1)]
+    unknown = known[index] != codes
+    if unknown.any():
+        color = ",".join(map(str, pixels[unknown][0].tolist()))
+        advice = "add it to labelmap.txt with its class, or as ignore"
+        raise ValueError(f"{path}: color {color} is none of the {len(known)} of the classes; {advice}:{color}")
+    return np.array([value for _, value in palette], np.int32)[index]
 
 
 def value_boxes(values: NDArray[np.integer[Any]]) -> dict[int, tuple[int, int, int, int]]:

@@ -87,6 +87,44 @@ def test_a_class_can_have_value_0(tmp_path: Path) -> None:
     assert data.class_names == ("road", "cat", "dog")
 
 
+COLORS = {0: (0, 0, 0), 1: (128, 64, 128), 2: (70, 70, 70), 255: (224, 224, 192)}
+LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,64,128::\n dog : 70, 70, 70 \nvoid:224,224,192::\n"
+
+
+def colored(root: Path, mode: str = "RGB", labelmap: str = LABELMAP) -> Path:
+    """Label maps of colors: images of colors, or with a palette whose numbers mean nothing."""
+    root = folder(root, None)
+    values, picture = label_values(), np.zeros((*SIZE, 3), np.uint8)
+    for value, color in COLORS.items():
+        picture[values == value] = color
+    Image.fromarray(picture).convert(mode, palette=Image.Palette.ADAPTIVE).save(root / "masks" / "a.png")
+    (root / "labelmap.txt").write_text(labelmap)
+    return root
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colors_are_classes_by_their_list(mode: str, tmp_path: Path) -> None:
+    data = pickle.loads(pickle.dumps(read_source(SourceConfig(path=str(colored(tmp_path, mode))))))
+    assert data.class_names == ("cat", "dog")
+    np.testing.assert_array_equal(map_of(data, 0, fill=2), np.where(label_values() == 255, IGNORED, (label_values().astype(int) - 1) % 3))
+    assert (map_of(data, 1, fill=2) == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("labelmap", "message"),
+    [
+        ("cat:128,64,128\n", r"masks/a.png: color 224,224,192 is none of the 1 of the classes; add it .* or as ignore:224,224,192"),
+        ("cat 128,64,128\n", r"labelmap.txt: line 1: expected name:red,green,blue with numbers from 0 to 255, got 'cat 128,64,128'"),
+        ("cat:128,64,300\n", "line 1: expected name:red,green,blue"),
+        ("cat:1,2,3\ndog:1,2,3\n", "line 2: color 1,2,3 is that of another class"),
+        ("background:0,0,0\n", "expected classes with their colors"),
+    ],
+)
+def test_wrong_lists_of_colors_are_one_clear_error(labelmap: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_source(SourceConfig(path=str(colored(tmp_path, labelmap=labelmap))))
+
+
 def test_splits_are_folders(tmp_path: Path) -> None:
     for split in ("train", "val"):
         image_file(tmp_path / "one" / "images" / split / "a.jpg")
@@ -140,7 +178,10 @@ def test_vocs_objects_have_the_masks_of_their_numbers(tmp_path: Path) -> None:
             lambda root: (root / "classes.txt").write_text("cat\n"),
             "value 2 is no class; expected 0, 255, or a value of the list of classes: 1",
         ),
-        (lambda root: image_file(root / "masks" / "a.png"), "got colors \\(RGB\\); save the numbers instead"),
+        (
+            lambda root: image_file(root / "masks" / "a.png"),
+            "got colors \\(RGB\\); save numbers instead, or, if colors are classes, state them in labelmap.txt",
+        ),
         (lambda root: (root / "masks" / "a.png").write_bytes(b"no image"), "a.png: the mask image cannot be read"),
     ],
 )

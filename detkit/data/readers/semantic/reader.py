@@ -8,9 +8,10 @@ from pathlib import Path
 from detkit.data.media.files import files_below, visible
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.assemble import assemble
-from detkit.data.readers.mask_images import ImageMask, read_values, value_boxes
+from detkit.data.readers.mask_images import ImageMask, Palette, read_values, value_boxes
 from detkit.data.readers.objects import RawEntry, RawObject, raw_labels
 from detkit.data.readers.protocol import ReadOptions, is_split_name, resolve_split
+from detkit.data.readers.semantic.palettes import find_palette, read_palette
 from detkit.data.readers.text import read_lines
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadIssue, ReadReport
@@ -51,7 +52,8 @@ class LabelMapReader:
     """One object for each class in an image, with all of its pixels as mask; pixels of value 255 are a region to ignore.
 
     The values are explained by a list of classes, ``classes.txt`` in the folder or in that of the label maps. Its line N is the class of
-    value N, and 0 is background. A first line ``background`` is value 0, and lines such as ``7 road`` name their values.
+    value N, and 0 is background. A first line ``background`` is value 0, and lines such as ``7 road`` name their values. Label maps of
+    colors need ``labelmap.txt`` with the color of each class; see :func:`read_palette`.
     """
 
     name = "label maps"
@@ -84,7 +86,8 @@ class LabelMapReader:
         if listed is None and split is not None and (maps / split).is_dir():
             images, maps = images / split, maps / split
         images = options.images or images
-        names = _class_names(path, maps)
+        colors = find_palette((maps, path, maps.parent, path.parent))
+        names, palette = (_class_names(path, maps), ()) if colors is None else read_palette(colors, _IGNORED)
         report = ReadReport(f"{path}{f' ({split})' if split else ''}")
         keep = None if listed is None else {line.strip() for line in read_lines(listed)}
         entries = []
@@ -93,7 +96,7 @@ class LabelMapReader:
             if keep is not None and stem not in keep:
                 continue
             if (label_map := maps / f"{stem}.png").is_file():
-                entries.append(_entry(image, images, label_map, names))
+                entries.append(_entry(image, images, label_map, names, palette))
             else:
                 report.add(ReadIssue.NO_LABEL_MAP, image.name)
         classes = (*dict.fromkeys(names.values()), _IGNORE_CLASS)
@@ -161,17 +164,17 @@ def _class_names(path: Path, maps: Path) -> dict[int, str]:
     return {value: name for value, name in values.items() if name.lower() != _BACKGROUND and value != _IGNORED}
 
 
-def _entry(image: Path, images: Path, map_path: Path, names: dict[int, str]) -> RawEntry:
+def _entry(image: Path, images: Path, map_path: Path, names: dict[int, str], palette: Palette) -> RawEntry:
     """Return an image with an object for each class in its label map.
 
     Raises:
         ValueError: If a value of the label map is not that of a class.
     """
-    name, values = image.relative_to(images).as_posix(), read_values(map_path)
+    name, values = image.relative_to(images).as_posix(), read_values(map_path, palette)
     objects = []
     for value, box in value_boxes(values).items():
         if value in names or value == _IGNORED:
-            mask = ImageMask(str(map_path), value)
+            mask = ImageMask(str(map_path), value, palette)
             objects.append(RawObject(names.get(value, _IGNORE_CLASS), box, mask=mask))
         elif value:
             known = ", ".join(map(str, sorted(names)))
