@@ -66,9 +66,8 @@ class SkipHead(nn.Module):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.logits = nn.ModuleList(Float32Conv2d(count, num_outputs, 1) for count in channels)
-        for layer in list(self.logits)[:-1]:
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for value in self.logits[:-1].parameters():
+            nn.init.zeros_(value)
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the logits ``(B, num_outputs, h, w)`` at the stride of the finest of the maps."""

@@ -39,7 +39,8 @@ def blended_regions(predictor: Any, image: PreparedViews) -> DetectionArrays:
         band = _Band((top, min(height, top + step)), width)
         for rows, view, placement in _cells(predictor, image, band):
             classes = rows
-            band.add(rows.mask_probabilities, view, placement)
+            if rows.mask_probabilities is not None:
+                band.add(rows.mask_probabilities, view, placement)
         parts.append(band.labels())
     assert classes is not None  # an image has at least one view
     labels, scores = (np.concatenate(values) for values in zip(*parts, strict=True))
