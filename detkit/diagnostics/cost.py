@@ -22,7 +22,7 @@ _PRODUCTS = {
     torch.ops.aten.bmm.default,
 }
 NUM_PROPOSALS = 300
-"""Number of proposals passed to a detector that takes proposals."""
+"""Default number of proposals passed to a detector that takes proposals."""
 _MAX_NOISE = 2_000_000
 """Tensors with more values are filled with zeros instead of noise: feature maps are larger; head outputs are smaller and must differ."""
 
@@ -71,8 +71,15 @@ class Profile:
         return sum(part.trainable for part in self.parts)
 
 
-def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480, 640)) -> Profile:
-    """Run a detector once with noise in place of the products, and count; a second stage gets its maximum number of proposals."""
+def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480, 640), proposals: int = NUM_PROPOSALS) -> Profile:
+    """Run a detector once with noise in place of the products, and count; a second stage gets its maximum number of proposals.
+
+    Args:
+        detector: The detector.
+        preprocess: How its images are resized.
+        image: Size of the image.
+        proposals: Number of proposals, if it takes proposals.
+    """
     size = preprocess.placement(image).canvas
     device = next(detector.parameters()).device
     inputs = torch.rand(3, *size, generator=torch.Generator().manual_seed(0)).to(device) * preprocess.max_value
@@ -85,7 +92,7 @@ def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480
     was_training = detector.training
     try:
         with torch.no_grad(), _NoProducts(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
-            detector.eval()([inputs], **_proposal_kwargs(detector, size))
+            detector.eval()([inputs], **_proposal_kwargs(detector, size, proposals))
     finally:
         detector.train(was_training)
         for hook in hooks:
@@ -106,14 +113,14 @@ class _NoProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result.normal_(std=0.1) if result.numel() <= _MAX_NOISE else result
 
 
-def _proposal_kwargs(detector: Detector, size: Size) -> dict[str, list[Proposals]]:
+def _proposal_kwargs(detector: Detector, size: Size, count: int) -> dict[str, list[Proposals]]:
     """Return random proposals as keyword arguments, for a detector that takes proposals."""
     if not detector.takes_proposals:
         return {}
-    corners = torch.rand(2, NUM_PROPOSALS, 2, generator=torch.Generator().manual_seed(0)).sort(0).values
+    corners = torch.rand(2, count, 2, generator=torch.Generator().manual_seed(0)).sort(0).values
     boxes = torch.cat((corners[0], corners[1]), 1) * torch.tensor([size[1], size[0]] * 2)
     device = next(detector.parameters()).device
-    return {"proposals": [Proposals(boxes, torch.ones(NUM_PROPOSALS)).to(device)]}
+    return {"proposals": [Proposals(boxes, torch.ones(count)).to(device)]}
 
 
 def _shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, ...], ...]:

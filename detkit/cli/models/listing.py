@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from detkit.about import __docs__
 from detkit.cli.report import table
 from detkit.registry import did_you_mean
 from detkit.weights import WeightEntry
+from detkit.zoo import badges
 
 KINDS = ("config", "weights", "backbone")
-_HEADER = ("name", "kind", "AP", "measured on", "license", "parameters", "MiB", "on this machine")
+_HEADER = ("name", "kind", "badge", "AP", "measured on", "license", "parameters", "MiB", "on this machine")
 _NUMBERS = frozenset({"AP", "parameters", "MiB"})
 _BACKBONES = (
     ("name", "name"),
@@ -34,6 +34,8 @@ _BACKBONES = (
     ("paper", "paper"),
 )
 _METRICS = ("AP", "AP50")
+_MORE = " *"
+"""Mark of a license that depends on more than its name."""
 _BUFFERS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
@@ -76,6 +78,9 @@ def run_list(options: ListOptions) -> int:
         raise ValueError(f"models list: no model has {' and '.join(options.words)} in its name; `detkit models list` lists all models")
     print(table(rows, _HEADER, _NUMBERS))
     print(f"\nAP: the measured result of a config ({__docs__}/results.md), and the published one of weights.")
+    print(f"Badge: how far it is verified; {__docs__}/zoo.md has the evidence, and the figures that others publish for configs.")
+    if any(row[_HEADER.index("license")].endswith(_MORE) for row in rows):
+        print(f"{_MORE.strip()}: other terms may apply, such as those of the training data; `detkit models show NAME` states them.")
     print("Use a config with: detkit train NAME --data FOLDER. Use weights with: detkit detect IMAGE --model NAME.")
     print(f"Downloads go to {_target(options.folder)}.")
     if options.kind is None:
@@ -89,9 +94,11 @@ def _config_rows() -> list[tuple[str, ...]]:
 
 def _config_row(name: str) -> tuple[str, ...]:
     entry = zoo.describe(name)
-    ap = re.search(r"(?<![A-Za-z])(test |val |validation )?AP (\d?\.\d+|\d+\.\d+)", entry.result) if entry.measured else None
-    where = f"{_data_of(name)} {(ap[1] or '').strip()}".strip() if ap else "not run"
-    return (name, "config", f"{100 * float(ap[2]):.1f}" if ap else "-", where, "Apache-2.0", "-", "-", "yes")
+    figure = badges.measured_figure(entry)
+    ap = f"{figure.value:.1f}" if figure is not None and figure.metric == "AP" else "-"
+    where = "-" if figure is None else f"{_data_of(name)} {figure.split}".strip()
+    where += f", {figure.metric} {figure.value:.1f}" if figure is not None and figure.metric != "AP" else ""
+    return (name, "config", badges.badge_of_config(entry), ap, where, "Apache-2.0", "-", "-", "yes")
 
 
 def _data_of(name: str) -> str:
@@ -112,6 +119,7 @@ def _embedded_row(path: Path) -> tuple[str, ...]:
     return (
         weights.EMBEDDED,
         "weights",
+        badges.badge_of_weights(weights.EMBEDDED),
         "-" if ap is None else f"{100 * ap:.1f}",
         "COCO, held-out sample",
         "Apache-2.0",
@@ -132,12 +140,14 @@ def _parameters_of(path: Path) -> str:
 
 def _weight_row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
     ap = entry.metrics.get("AP")
+    license, _, more = entry.license.partition(" by its model card")
     return (
         entry.name,
         "weights",
+        badges.badge_of_weights(entry.name),
         "-" if ap is None else f"{ap:.1f}",
         "COCO val2017" if ap is not None else "-",
-        entry.license,
+        license + (_MORE if more else ""),
         f"{entry.parameters / 1e6:.1f} M",
         "-" if entry.size is None else f"{entry.size:.1f}",
         _state(entry, folder),
@@ -200,6 +210,7 @@ def run_show(options: ShowOptions) -> int:
 def _show_config(name: str) -> None:
     entry = zoo.describe(name)
     print(f"config {name}\n{entry.docstring}\n")
+    print(f"badge: {badges.badge_of_config(entry)}")
     print(f"copy it with: detkit models copy {name}\n")
 
 
@@ -215,6 +226,7 @@ def _show_weights(entry: WeightEntry, folder: str | None) -> None:
         "name": entry.name,
         "kind": f"weights of a {entry.kind}",
         "used by": f"model.backbone.name={entry.model}" if entry.kind == "backbone" else entry.model,
+        **({"badge": badges.badge_of_weights(entry.name)} if entry.kind == "detector" else {}),
         "published": f"{entry.format_metrics()} ({'COCO val2017' if entry.kind == 'detector' else 'ImageNet-1K validation images'})",
         "trained on": entry.training_data,
         "license": entry.license,
@@ -238,6 +250,7 @@ def _show_embedded() -> None:
         "name": weights.EMBEDDED,
         "kind": "weights of a detector",
         "used by": json.loads(header["model"]).get("kind", "an unknown kind"),
+        "badge": badges.badge_of_weights(weights.EMBEDDED),
         "measured": f"{metrics or weights.NOT_STATED} ({facts['measured on']})",
         "trained on": facts["trained on"],
         "license": facts["license"],

@@ -40,7 +40,7 @@ def test_list(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> Non
     code, out, _ = run_command(capsys, *words)
     assert code == 0
     row = next(line for line in out.splitlines() if line.startswith("fasterrcnn_resnet50_fpn "))
-    expected = ["fasterrcnn_resnet50_fpn", "weights", "37.0", "COCO val2017", "not stated", "41.8 M", "159.7", "no"]
+    expected = ["fasterrcnn_resnet50_fpn", "weights", "parity proved", "37.0", "COCO val2017", "not stated", "41.8 M", "159.7", "no"]
     assert re.split(r"\s{2,}", row) == expected
     assert all(entry.name in out for entry in catalog() if entry.kind == "detector")
     assert all(f"\n{name} " in out for name in zoo.names())
@@ -70,11 +70,24 @@ def test_list_filters_by_word_and_kind(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_list_states_measured_results(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run_command(capsys, "list")
-    rows = {(row[0], row[1]): row[2:4] for row in rows_of(out)}
-    assert rows["light_lite0_bccd_taught", "config"] == ["54.2", "bccd test"]
-    assert rows["faster_rcnn_lite0_coco_sample", "config"][1] == "coco_sample val"
-    assert rows["clip_rcnn", "weights"] == ["-", "-"]
-    assert rows["fpn_r50", "config"] == ["-", "not run"]
+    rows = {(row[0], row[1]): row[2:5] for row in rows_of(out)}
+    assert rows["light_lite0_bccd_taught", "config"] == ["measured here", "54.2", "bccd test"]
+    assert rows["faster_rcnn_lite0_coco_sample", "config"][2] == "coco_sample val"
+    assert rows["mask_rcnn_sample", "config"] == ["measured here", "71.9", "example"]
+    assert rows["unet_sample", "config"] == ["measured here", "-", "example, mIoU 62.5"]
+    assert rows["clip_rcnn", "weights"] == ["not yet run", "-", "-"]
+    assert rows["fpn_r50", "config"] == ["parity proved", "-", "-"]
+    assert rows["yolov1", "config"] == ["published figure only", "-", "-"]
+
+
+def test_list_marks_licenses_with_other_terms(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run_command(capsys, "list", "dfine_s_obj", "--kind", "weights")
+    assert {row[5] for row in rows_of(out)} == {"Apache-2.0 *"}
+    assert "\n*: other terms may apply, such as those of the training data; `detkit models show NAME` states them.\n" in out
+    _, out, _ = run_command(capsys, "show", "dfine_s_obj365")
+    assert "Apache-2.0 by its model card; Objects365 is for academic use" in out
+    _, out, _ = run_command(capsys, "list", "yolox")
+    assert "*:" not in out
 
 
 def test_list_counts_parameters_without_buffers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +97,7 @@ def test_list_counts_parameters_without_buffers(capsys: pytest.CaptureFixture[st
         pytest.skip("the package has no embedded detector")
     _, out, _ = run_command(capsys, "list", "embedded", "--kind", "weights")
     total = sum(parameter.numel() for parameter in load_detector("embedded").detector.parameters())
-    assert rows_of(out)[0][5] == f"{total / 1e6:.1f} M"
+    assert rows_of(out)[0][6] == f"{total / 1e6:.1f} M"
 
 
 def test_list_reports_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +122,7 @@ def test_show_of_configs_and_backbones(capsys: pytest.CaptureFixture[str]) -> No
     assert code == 0
     assert "config quickstart\n" in out
     assert re.search(r"^Result: AP 0\.\d{3}, AP50 0\.\d{3} on the 40 validation images", out, re.MULTILINE)
-    assert "copy it with: detkit models copy quickstart" in out
+    assert "\nbadge: measured here\ncopy it with: detkit models copy quickstart" in out
     assert "kind        backbone" in out
     assert "family      VGG" in out
 
@@ -117,6 +130,7 @@ def test_show_of_configs_and_backbones(capsys: pytest.CaptureFixture[str]) -> No
 def test_show_prints_all_models_of_a_name(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run_command(capsys, "show", "yolox_s")
     assert "kind        weights of a detector" in out
+    assert "\nbadge       " in out
     assert "config yolox_s\n" in out
 
 
