@@ -9,10 +9,12 @@ from pathlib import Path
 import make_zoo
 import pytest
 from site_pages.zoo import facts
-from site_pages.zoo.families import FAMILIES
+from site_pages.zoo.families import FAMILIES, Family
 from site_pages.zoo.pages import Notes, commands, linked
 
 from detkit import zoo
+from detkit.cli.main import command_parser
+from detkit.cli.train.command import split_words
 from detkit.models.history import INVENTIONS
 from detkit.weights import catalog
 from detkit.zoo import badges
@@ -130,6 +132,27 @@ def test_commands_start_from_weights_that_fit(rows: list[facts.Model]) -> None:
     assert "detkit train fpn_r50 data=my_data weights=fasterrcnn_resnet50_fpn\n" in text["faster_rcnn"]
     assert "detkit train yolox_s data=my_data weights=yolox_s\n" in text["yolox"] or "weights=yolox_" in text["yolox"]
     assert "weights=" not in text["rcnn"]
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.key)
+def test_commands_of_cards_are_valid(family: Family, rows: list[facts.Model]) -> None:
+    for line in commands(family.members(rows)).splitlines():
+        detkit, name, *words = line.split('"')[0].split() + (["a cat"] if '"' in line else [])
+        assert detkit == "detkit"
+        parser = command_parser(name)
+        args = parser.parse_args(words) if name == "models" else parser.parse_intermixed_args(words)
+        if name == "train":
+            target, overrides = split_words(args.words)
+            assert target in zoo.names()
+            known = {f"weights={entry.name}" for entry in catalog()} | {"data=my_data"}
+            assert set(overrides) <= known
+
+
+def test_links_of_cards_have_targets() -> None:
+    for page in sorted((ROOT / "docs" / "zoo").glob("*.md")):
+        links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text("utf-8"))
+        assert links
+        assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_equal_notes_have_one_number() -> None:
