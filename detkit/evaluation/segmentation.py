@@ -28,12 +28,14 @@ class SegmentationNumbers:
         confusion: ``(C, C)`` number of pixels by true class (rows) and predicted class (columns).
         ignored: Number of pixels whose class is unknown.
         images: Number of images.
+        by_image: ``(images, 3, C)`` pixels of each image that are correct, that are of each class, and that are predicted as such.
     """
 
     class_names: tuple[str, ...]
     confusion: NDArray[np.int64]
     ignored: int
     images: int
+    by_image: NDArray[np.int64]
 
     @property
     def pixels(self) -> Integers:
@@ -71,6 +73,7 @@ class SegmentationEvaluator:
         self._fill = len(class_names) if background else IGNORED
         self._confusion = np.zeros((len(self.class_names), len(self.class_names)), np.int64)
         self._ignored = self._images = 0
+        self._by_image: list[NDArray[np.int64]] = []
 
     def add(self, record: ImageRecord, detections: Any) -> None:
         """Add an image: its labels, and the regions that a segmenter predicts.
@@ -90,13 +93,16 @@ class SegmentationEvaluator:
         # A model without background predicts a class for every pixel; none is missing but where classes are not reported.
         columns = np.minimum(predicted[known], count)
         table = np.bincount(truth[known].astype(np.int64) * (count + 1) + columns, minlength=count * (count + 1))
-        self._confusion += table.reshape(count, count + 1)[:, :count]
+        confusion = table.reshape(count, count + 1)[:, :count]
+        self._confusion += confusion
+        self._by_image.append(np.stack((confusion.diagonal(), confusion.sum(1), confusion.sum(0))))
         self._ignored += int((~known).sum())
         self._images += 1
 
     def numbers(self) -> SegmentationNumbers:
         """Return the metrics of all images so far."""
-        return SegmentationNumbers(self.class_names, self._confusion.copy(), self._ignored, self._images)
+        by_image = np.array(self._by_image, np.int64).reshape(-1, 3, len(self.class_names))
+        return SegmentationNumbers(self.class_names, self._confusion.copy(), self._ignored, self._images, by_image)
 
 
 def _ratio(parts: Any, totals: Any) -> Any:

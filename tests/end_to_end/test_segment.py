@@ -77,6 +77,9 @@ def test_label_maps_are_learned_evaluated_and_written(run: Path, shapes: Path, t
     assert content["miou"] > 0.9
     assert set(content["by_class"]) == {*CLASSES, "background"}
     assert content["ignored_pixels"] == 4 * 72
+    assert content["intervals"]["miou"][0] < content["miou"] <= content["intervals"]["miou"][1]
+    assert main(["evaluate", str(run), "--device", "cpu", "--against", str(run), "--json", str(numbers)]) == 0
+    assert json.loads(numbers.read_text())["against"]["numbers"][0]["difference"] == 0
     assert main(["evaluate", str(run), "--device", "cpu", "--tiles", "48", "--flip", "--json", str(numbers)]) == 0
     assert json.loads(numbers.read_text())["miou"] > 0.8
     maps, images = tmp_path / "label_maps", shapes / "images" / "val"

@@ -10,7 +10,8 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 
 from detkit.data.records import ImageRecord
-from detkit.evaluation.segmentation import SegmentationEvaluator
+from detkit.evaluation.segmentation import SegmentationEvaluator, SegmentationNumbers
+from detkit.evaluation.segmentation_intervals import segmentation_differences, segmentation_intervals
 from detkit.structures import Detections, Masks, Segmentations, Targets
 from detkit.structures.label_maps import IGNORED, class_masks
 
@@ -99,3 +100,45 @@ def test_detections_without_masks_are_an_error() -> None:
     with pytest.raises(ValueError, match="got detections without masks"):
         SegmentationEvaluator(("a",)).add(record, Detections.empty())
     assert Masks.none(0).boxes.shape == (0, 4)
+
+
+def evaluated(quality: float, images: int, seed: int) -> SegmentationNumbers:
+    """Metrics of random images, of whose pixels this fraction is right, by image more or less."""
+    random = np.random.default_rng(seed)
+    evaluator = SegmentationEvaluator(("a", "b"))
+    for index in range(images):
+        truth = np.random.default_rng(index).integers(0, 3, SIZE).astype(np.uint8)
+        right = random.random(SIZE) < quality * random.uniform(0.5, 1)
+        evaluator.add_maps(truth, np.where(right, truth, (truth + 1) % 3).astype(np.uint8))
+    return evaluator.numbers()
+
+
+def test_intervals_are_those_of_a_bootstrap_over_images() -> None:
+    numbers = evaluated(0.9, 25, 0)
+    assert numbers.by_image.shape == (25, 3, 3)
+    np.testing.assert_array_equal(numbers.by_image.sum(0)[0], numbers.confusion.diagonal())
+    intervals = segmentation_intervals(numbers, resamples=400)
+    direct = []
+    for step in range(400):
+        draw = np.random.default_rng((0, step)).integers(0, 25, 25)
+        correct, true, predicted = numbers.by_image[draw].sum(0)
+        direct.append((correct / (true + predicted - correct)).mean())
+    expected = np.quantile(direct, [0.025, 0.975])
+    assert (intervals["miou"].low, intervals["miou"].high) == pytest.approx(tuple(expected), rel=1e-12)
+    for name, value in numbers.values.items():
+        assert intervals[name].low < value < intervals[name].high
+
+
+def test_differences_are_paired() -> None:
+    better, worse = evaluated(0.9, 25, 0), evaluated(0.7, 25, 1)
+    rows = segmentation_differences(better, worse, resamples=200)
+    assert [row.name for row in rows] == ["miou", "pixel_accuracy", "mean_accuracy"]
+    assert all(row.is_significant and row.low < row.value < row.high for row in rows)
+    assert [(row.low, row.high) for row in segmentation_differences(better, better, resamples=50)] == [(0, 0)] * 3
+    with pytest.raises(ValueError, match="expected metrics of the same images, got 25 and 24 images"):
+        segmentation_differences(better, evaluated(0.9, 24, 0))
+
+
+def test_no_images_have_no_interval() -> None:
+    interval = segmentation_intervals(SegmentationEvaluator(("a",)).numbers())["miou"]
+    assert np.isnan([interval.low, interval.high]).all()

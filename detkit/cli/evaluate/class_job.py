@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,19 +51,19 @@ class ClassJob:
     loaded: float
 
     @classmethod
-    def load(cls, options: EvaluateOptions, concerns: str, what_it_does: str, views: bool = False) -> ClassJob:
+    def load(cls, options: EvaluateOptions, concerns: str, what_it_does: str, allowed: Sequence[str] = ()) -> ClassJob:
         """Load the model and the data, and print both.
 
         Args:
             options: The flags.
             concerns: The noun for what flags that do not apply are about.
             what_it_does: The end of the sentence that begins with the name of the model, such as "is a classifier".
-            views: Whether it can see an image in tiles, at several scales or mirrored.
+            allowed: Those of the flags about boxes that apply nevertheless.
 
         Raises:
             ValueError: If a flag concerns boxes.
         """
-        given = [name for name in _BOX_FLAGS if getattr(options, name) and not (views and name in VIEW_FLAGS)]
+        given = [name for name in _BOX_FLAGS if getattr(options, name) and name not in allowed]
         if given or options.metric != "coco":
             flag = given[0].replace("_", "-") if given else "metric"
             raise ValueError(f"--{flag} concerns {concerns}, and {options.model or 'the newest run'} {what_it_does}; leave it out")

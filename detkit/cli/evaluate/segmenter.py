@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.evaluate.class_job import ClassJob
 from detkit.cli.evaluate.jobs import image_bar
-from detkit.cli.evaluate.options import EvaluateOptions
+from detkit.cli.evaluate.options import VIEW_FLAGS, EvaluateOptions
+from detkit.cli.evaluate.text import against_text
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import with_pyramid, with_trained_tiles
 from detkit.cli.report import table
+from detkit.cli.resolve import resolve_model
 
 if TYPE_CHECKING:
+    from detkit.evaluation.analysis.intervals import Interval
     from detkit.evaluation.segmentation import SegmentationNumbers
+    from detkit.inference import Predictor
 
 
 def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
@@ -21,24 +27,50 @@ def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
     Raises:
         ValueError: If a flag concerns boxes.
     """
+    from detkit.evaluation.segmentation_intervals import segmentation_differences, segmentation_intervals
     from detkit.experiment.segmentation_run import evaluate_segmenter
 
-    job = ClassJob.load(options, "objects", "predicts classes of pixels", views=True)
-    predictor = with_pyramid(job.predictor, with_trained_tiles(options, job.model))
-    progress = image_bar(len(job.data))
-    numbers = evaluate_segmenter(predictor, job.data, renames=job.renames, classes=job.classes, progress=progress)
-    return job.finish(outputs, _text(numbers), (numbers.images, "segmenting"), _numbers(numbers))
+    job = ClassJob.load(options, "objects", "predicts classes of pixels", (*VIEW_FLAGS, "against"))
+    other = _load_other(options) if options.against else None
+
+    def evaluated(predictor: Predictor, model: str | Path) -> SegmentationNumbers:
+        views = with_pyramid(predictor, with_trained_tiles(options, model))
+        return evaluate_segmenter(views, job.data, renames=job.renames, classes=job.classes, progress=image_bar(len(job.data)))
+
+    numbers = evaluated(job.predictor, job.model)
+    intervals, text, more = segmentation_intervals(numbers), "", {}
+    if other is not None and options.against:
+        rows = segmentation_differences(numbers, evaluated(other, options.against))
+        text = f"\n\n{against_text(options.against, rows)}"
+        more = {"against": {"other": options.against, "numbers": [row.to_dict() for row in rows]}}
+    content = {**_numbers(numbers), "intervals": {name: [value.low, value.high] for name, value in intervals.items()}, **more}
+    return job.finish(outputs, _text(numbers, intervals) + text, (numbers.images, "segmenting"), content)
 
 
-def _text(numbers: SegmentationNumbers) -> str:
+def _load_other(options: EvaluateOptions) -> Predictor:
+    """Load the model of ``--against``.
+
+    Raises:
+        ValueError: If it does not segment.
+    """
+    from detkit.inference import load
+
+    other: Predictor = load(resolve_model(options.against)[0], options.device, options.precision)
+    if not other.runtime.info.segments:
+        raise ValueError(f"--against {options.against}: expected a model that predicts classes of pixels, got one that predicts others")
+    return other
+
+
+def _text(numbers: SegmentationNumbers, intervals: Mapping[str, Interval]) -> str:
     total = max(int(numbers.pixels.sum()), 1)
     columns = zip(numbers.class_names, numbers.pixels.tolist(), numbers.iou.tolist(), numbers.accuracy.tolist(), strict=True)
     rows = [(name, f"{pixels / total:.2%}", _number(iou), _number(accuracy)) for name, pixels, iou, accuracy in columns]
-    values = numbers.values
+    values, spans = numbers.values, {name: f"{value.low:.3f} to {value.high:.3f}" for name, value in intervals.items()}
     totals = f"mIoU {values['miou']:.4f}   pixel accuracy {values['pixel_accuracy']:.4f}   mean over classes {values['mean_accuracy']:.4f}"
+    spread = f"95 % intervals over the images: mIoU {spans['miou']}, pixel accuracy {spans['pixel_accuracy']}"
     ignored = f"{numbers.ignored / (total + numbers.ignored):.2%} of the pixels are ignored" if numbers.ignored else ""
     body = table(rows, ("class", "pixels", "IoU", "accuracy"), {"pixels", "IoU", "accuracy"})
-    return "\n\n".join(part for part in (totals, body, ignored) if part)
+    return "\n\n".join(part for part in (f"{totals}\n{spread}" if numbers.images else totals, body, ignored) if part)
 
 
 def _number(value: float) -> str:

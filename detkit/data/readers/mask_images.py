@@ -87,7 +87,7 @@ def _values_of_colors(pixels: NDArray[np.uint8], palette: Palette, path: str) ->
         color = ",".join(map(str, pixels[unknown][0].tolist()))
         advice = "add it to labelmap.txt with its class, or as ignore"
         raise ValueError(f"{path}: color {color} is none of the {len(known)} of the classes; {advice}:{color}")
-    return np.array([value for _, value in palette], np.int32)[index]
+    return np.asarray(np.array([value for _, value in palette], np.int32)[index])
 
 
 def value_boxes(values: NDArray[np.integer[Any]]) -> dict[int, tuple[int, int, int, int]]:
