@@ -19,7 +19,9 @@ from detkit.cli.main import main
 from detkit.export import Agreement, ExportSettings, export
 from detkit.export.files.recalibrate import recalibrate_exported
 from detkit.export.nms import kept_by_nms
+from detkit.export.quantization import int8
 from detkit.inference import Predictor, load_exported
+from detkit.inference.choice import measure
 from detkit.inference.exported.openvino import OpenVinoRuntime, import_openvino, openvino_core
 from detkit.inference.sources import known_operating_points
 
@@ -30,6 +32,14 @@ pytest.importorskip("openvino")
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
     return noisy()
+
+
+@pytest.fixture(scope="module")
+def exported(predictor: Predictor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The detector in float32; tests do not write to it."""
+    path = tmp_path_factory.mktemp("exported") / "model.xml"
+    export(predictor, path, [photo()])
+    return path
 
 
 def photo() -> np.ndarray:
@@ -45,17 +55,14 @@ def test_both_files_are_written_and_agree(predictor: Predictor, tmp_path: Path) 
     runtime = OpenVinoRuntime.open(path)
     assert runtime.info.batch_size == 2
     assert runtime.info.metadata["min_score"] == 0.25
-    exported = Predictor.over(runtime)
-    for ours, theirs in zip(exported([photo()] * 3), predictor([photo()] * 3), strict=True):
+    for ours, theirs in zip(Predictor.over(runtime)([photo()] * 3), predictor([photo()] * 3), strict=True):
         torch.testing.assert_close(ours.scores, theirs.scores, atol=1e-4, rtol=0)
 
 
 @pytest.mark.slow
-def test_float16_halves_the_weights(predictor: Predictor, tmp_path: Path) -> None:
-    for precision in ("fp32", "fp16"):
-        export(predictor, tmp_path / f"{precision}.xml", [photo()], ExportSettings(precision=precision))  # type: ignore[arg-type]
-    sizes = [(tmp_path / f"{precision}.bin").stat().st_size for precision in ("fp16", "fp32")]
-    assert sizes[0] < 0.6 * sizes[1]
+def test_float16_halves_the_weights(predictor: Predictor, exported: Path, tmp_path: Path) -> None:
+    export(predictor, tmp_path / "fp16.xml", [photo()], ExportSettings(precision="fp16"))
+    assert (tmp_path / "fp16.bin").stat().st_size < 0.6 * exported.with_suffix(".bin").stat().st_size
 
 
 @pytest.mark.slow
@@ -117,22 +124,23 @@ def test_settings_are_checked_before_the_work(predictor: Predictor, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_operating_points_are_replaced(predictor: Predictor, tmp_path: Path) -> None:
-    export(predictor, tmp_path / "model.xml", [photo()])
+def test_operating_points_are_replaced(exported: Path, tmp_path: Path) -> None:
     points = OperatingPoints("best F1", "made", 12, OperatingPoint("all", 0.3, 0.7, 0.6, 0.65), {})
-    recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.xml", points)
+    recalibrate_exported(exported, tmp_path / "other.xml", points)
     assert known_operating_points(tmp_path / "other.xml") == points
-    assert known_operating_points(tmp_path / "model.xml") is None
-    ours, theirs = (load_exported(tmp_path / name, min_score=0.0)(photo()) for name in ("model.xml", "other.xml"))
+    assert known_operating_points(exported) is None
+    ours, theirs = (load_exported(path, min_score=0.0)(photo()) for path in (exported, tmp_path / "other.xml"))
     np.testing.assert_array_equal(ours.boxes, theirs.boxes)
     with pytest.raises(FileExistsError):
-        recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.xml", points)
+        recalibrate_exported(exported, tmp_path / "other.xml", points)
     with pytest.raises(ValueError, match=r"expected two \.onnx or two \.xml files"):
-        recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.onnx", points)
+        recalibrate_exported(exported, tmp_path / "other.onnx", points)
 
 
 @pytest.mark.slow
-def test_int8_is_measured_in_openvino(predictor: Predictor, tmp_path: Path) -> None:
+def test_int8_is_measured_in_openvino(predictor: Predictor, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8, "ROUNDS", 1)
+    monkeypatch.setattr(measure, "SECONDS", 0.1)
     seen = []
     settings = ExportSettings(precision="int8", calibration=[photo()], accept=True, verify=seen.append)
     agreement = export(predictor, tmp_path / "model.xml", [photo()], settings)
@@ -142,8 +150,7 @@ def test_int8_is_measured_in_openvino(predictor: Predictor, tmp_path: Path) -> N
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.bin", "model.xml"]
     runtime = OpenVinoRuntime.open(tmp_path / "model.xml")
     assert runtime.info.precision == "int8"
-    export(predictor, tmp_path / "full.xml", [photo()])
-    assert (tmp_path / "model.bin").stat().st_size < 0.45 * (tmp_path / "full.bin").stat().st_size
+    assert (tmp_path / "model.bin").stat().st_size < 0.45 * exported.with_suffix(".bin").stat().st_size
     with pytest.raises(ValueError, match=r"files for OpenCV end in \.onnx"):
         export(predictor, tmp_path / "model.xml", [photo()], ExportSettings(for_opencv=True))
 
@@ -162,7 +169,6 @@ os.kill(os.getpid(), signal.SIGTERM)
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
-def test_signals_are_handled_after_files_were_closed(predictor: Predictor, tmp_path: Path) -> None:
-    export(predictor, tmp_path / "model.xml", [photo()])
-    done = subprocess.run([sys.executable, "-c", SIGNALS, str(tmp_path / "model.xml")], capture_output=True, text=True, check=False)
+def test_signals_are_handled_after_files_were_closed(exported: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SIGNALS, str(exported)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
