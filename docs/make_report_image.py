@@ -1,7 +1,7 @@
 """Draw docs/images/report.webp: the beginning, the curves and some mistakes of a report, in a browser.
 
     detkit data example data/sample
-    detkit train quickstart
+    detkit train quickstart training.budget=1.5
     detkit evaluate runs/quickstart-1 --data data/sample --split val --report report.html
     python docs/make_report_image.py report.html
 
@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "docs" / "images" / "report.webp"
-PARTS = {"top": 530, "curves": 580, "confusion": 330, "mistakes": 640}
+PARTS = {"top": 190, "numbers": 194, "curves": 640, "confusion": 455, "mistakes": 655}
 """Height of the part of the page that is shown from each section on, in pixels."""
 WIDTH = 1240
 
