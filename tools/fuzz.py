@@ -20,6 +20,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,14 @@ def main(words: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     printed = started
     pool = [Worker(jobs[index :: args.workers], args.seed, args.megabytes) for index in range(args.workers)]
-    while any(worker.is_running() for worker in pool):
-        time.sleep(0.2)
-        for worker in pool:
-            worker.watch(report)
-        if time.monotonic() - printed > PROGRESS_SECONDS:
-            printed = time.monotonic()
-            print(f"{sum(report.cases.values()):,} of {args.cases:,} cases, {len(report.causes)} causes of faults so far", flush=True)
+    with suppress(KeyboardInterrupt):  # what was found until then is reported
+        while any(worker.is_running() for worker in pool):
+            time.sleep(0.2)
+            for worker in pool:
+                worker.watch(report)
+            if time.monotonic() - printed > PROGRESS_SECONDS:
+                printed = time.monotonic()
+                print(f"{sum(report.cases.values()):,} of {args.cases:,} cases, {len(report.causes)} causes of faults so far", flush=True)
     seconds = time.monotonic() - started
     print(report.text(seconds))
     if args.json:

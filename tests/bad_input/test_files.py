@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import json
 import os
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from detkit.data import SourceConfig, read_source
 from detkit.data.mask_pixels import mask_pixels
 from detkit.data.media.images import read_image
 from detkit.data.readers import text as text_files
+from detkit.data.readers.mask_images import read_values
 from detkit.data.readers.text import read_yaml, written_texts
 from detkit.printable import printable_message
 
@@ -187,3 +191,16 @@ def test_a_damaged_image_is_not_called_another_format(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"photo\.png: .*it begins as PNG, and is damaged or truncated"):
         read_image(path)
+
+
+@pytest.mark.parametrize("content", ["cut", "bomb", "text"])
+def test_a_label_map_that_cannot_be_decoded_is_named(content: str, tmp_path: Path) -> None:
+    path, buffer = tmp_path / "mask.png", io.BytesIO()
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(buffer, "PNG")
+    data = buffer.getvalue()
+    size = struct.pack(">II", 200_000, 200_000)
+    header = b"IHDR" + size + data[24:29]
+    bomb = data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+    path.write_bytes({"cut": data[:8] + struct.pack(">I", 5) + b"IHDR" + data[16:], "bomb": bomb, "text": b"not an image"}[content])
+    with pytest.raises(ValueError, match=r"mask\.png: the mask image cannot be read"):
+        read_values(path)

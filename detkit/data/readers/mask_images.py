@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from detkit.data.media.files import check_regular
 from detkit.structures.run_lengths import coco_runs
 
 Palette = tuple[tuple[tuple[int, int, int], int], ...]
@@ -64,16 +65,27 @@ def read_values(path: str | Path, palette: Palette = ()) -> NDArray[np.integer[A
 @lru_cache(maxsize=4)
 def _values(path: str, modified: int, size: int, palette: Palette) -> NDArray[np.integer[Any]]:
     del modified, size
-    with Image.open(path) as image:
-        if palette:
-            return _values_of_colors(np.asarray(image.convert("RGB")), palette, path)
-        if image.mode not in _MODES:
-            raise ValueError(
-                f"{path}: expected an image with a palette or gray values, each an object or a class, got colors ({image.mode}); "
-                "save numbers instead, or, if colors are classes, state them in labelmap.txt next to the images, such as road:128,64,128"
-            )
-        values = np.asarray(image)
+    mode, values = _decoded(path, colors=bool(palette))
+    if palette:
+        return _values_of_colors(values, palette, path)
+    if mode not in _MODES:
+        raise ValueError(
+            f"{path}: expected an image with a palette or gray values, each an object or a class, got colors ({mode}); "
+            "save numbers instead, or, if colors are classes, state them in labelmap.txt next to the images, such as road:128,64,128"
+        )
     return values.astype(np.uint8) if values.dtype == np.bool_ else values
+
+
+def _decoded(path: str, *, colors: bool) -> tuple[str, NDArray[Any]]:
+    """Return Pillow's mode of an image and its pixels, in red, green and blue if ``colors`` are asked for."""
+    check_regular(path)
+    try:
+        with Image.open(path) as image:
+            return image.mode, np.asarray(image.convert("RGB") if colors else image)
+    except OSError:
+        raise
+    except Exception as error:  # decoders raise whatever they meet in a damaged file, such as a SyntaxError
+        raise ValueError(f"{path}: the mask image cannot be read ({error}); save or export it again") from None
 
 
 def _values_of_colors(pixels: NDArray[np.uint8], palette: Palette, path: str) -> NDArray[np.integer[Any]]:
