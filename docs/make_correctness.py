@@ -203,7 +203,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _cases(row: dict[str, Any]) -> str:
-    return f"{row['cases']:,} / {row['slow']:,}" if row["slow"] else f"{row['cases']:,}"
+    return f"{row['cases']:,}\u00a0/\u00a0{row['slow']:,}" if row["slow"] else f"{row['cases']:,}"
 
 
 def link_of(row: dict[str, Any]) -> str:

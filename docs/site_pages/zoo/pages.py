@@ -40,8 +40,8 @@ How to read the tables:
   480 x 640 after the model's own resizing. Two-stage detectors count all proposals, those that take proposals 300. `python docs/make_zoo.py
   --count` counts them.
 - **ms** is the median time for one image, with runtime and processor in the note. Compare only times with the same note.
-- **Licenses**: detkit's code is Apache-2.0. The license of weights is that of their publisher; "not stated" means that the publisher
-  states none. Weights that you train are yours.
+- **license** is that of the weights, as their publisher states it; "not stated" means that the publisher states none. detkit's code is
+  Apache-2.0. Weights that you train are yours.
 
 """
 
@@ -79,7 +79,7 @@ def _tables(members: Sequence[Model], proofs: str, notes: Notes) -> str:
     parts = []
     if published:
         lines = [_weights_row(row, proofs, notes) for row in published]
-        parts.append(table(("weights", "badge", "published AP", "M", "GFLOPs", "ms", "license of the weights"), lines))
+        parts.append(table(("weights", "badge", "published AP", "M", "GFLOPs", "ms", "license"), lines))
     if configs:
         lines = [_config_row(row, proofs, notes) for row in configs]
         parts.append(table(("config", "badge", "published AP", "measured AP", "M", "GFLOPs", "ms"), lines))
@@ -97,7 +97,7 @@ def _weights_row(row: Model, proofs: str, notes: Notes) -> tuple[str, ...]:
     license, _, more = row.license.partition("; ") if ";" in row.license else row.license.partition(" by ")
     mark = notes.mark(f"License: {linked(row.license)}.") if more else ""
     return (
-        f"`{row.name}`",
+        row.name,
         badge(row, proofs),
         _published(row, notes),
         *_costs(row, notes),
@@ -223,7 +223,8 @@ def _verified(row: Model) -> str:
     if row.measured:
         parts.append(f"{'AP ' if row.measured[0].isdigit() else ''}{row.measured}: [result](../{row.evidence})")
     if row.published is not None:
-        parts.append(f"published AP {row.published:.1f}: {_source(row).rstrip('.')}")
+        source = _source(row).rstrip(".")
+        parts.append(f"published AP {row.published:.1f} ({source})" if row.kind == "weights" else f"published: {source}")
     parts += [_by_tests("outputs compared with", row.proofs), _by_tests("names and shapes of tensors compared with", row.shapes)]
     proved = {name for proof in row.proofs for name in proof["proved"]} & set(row.networks)
     if proved and row.name not in proved:
@@ -233,6 +234,8 @@ def _verified(row: Model) -> str:
 
 def _by_tests(what: str, proofs: Sequence[dict[str, Any]]) -> str:
     """Return the oracles of comparisons, with links to the tests."""
-    files = dict.fromkeys((proof["oracle"], proof["file"]) for proof in proofs)
-    links = [f"{oracle} ([{Path(file).stem}](../../{file}))" for oracle, file in files]
-    return f"{what} {', '.join(links)}" if links else ""
+    files: dict[str, dict[str, None]] = {}
+    for proof in proofs:
+        files.setdefault(proof["oracle"], {})[f"[{Path(proof['file']).stem}](../../{proof['file']})"] = None
+    listed = [f"{oracle} ({', '.join(links)})" for oracle, links in files.items()]
+    return f"{what} {'; '.join(listed)}" if listed else ""
