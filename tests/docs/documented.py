@@ -11,8 +11,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "docs" / "learn").glob("*.md")),
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if "reference" not in page.parts),  # which the site generates
 ]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _TOOL = re.compile(r"^python tools/(train|detect|evaluate|export)\.py\b")
