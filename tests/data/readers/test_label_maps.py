@@ -94,10 +94,10 @@ LABELMAP = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncat:128,64,128:
 def colored(root: Path, mode: str = "RGB", labelmap: str = LABELMAP) -> Path:
     """Label maps of colors: images of colors, or with a palette whose numbers mean nothing."""
     root = folder(root, None)
-    values, picture = label_values(), np.zeros((*SIZE, 3), np.uint8)
+    values, pixels = label_values(), np.zeros((*SIZE, 3), np.uint8)
     for value, color in COLORS.items():
-        picture[values == value] = color
-    Image.fromarray(picture).convert(mode, palette=Image.Palette.ADAPTIVE).save(root / "masks" / "a.png")
+        pixels[values == value] = color
+    Image.fromarray(pixels).convert(mode, palette=Image.Palette.ADAPTIVE).save(root / "masks" / "a.png")
     (root / "labelmap.txt").write_text(labelmap)
     return root
 
