@@ -54,6 +54,14 @@ class SegmentationNumbers:
         return np.asarray(_ratio(self.confusion.diagonal(), self.pixels))
 
     @property
+    def image_iou(self) -> Doubles:
+        """Mean IoU of each image over the classes that its labels or its prediction have, ``(images,)``; NaN where all is ignored."""
+        correct, true, predicted = np.moveaxis(self.by_image, 1, 0)
+        union = true + predicted - correct
+        sums, counts = np.where(union > 0, correct / np.maximum(union, 1), 0).sum(1), (union > 0).sum(1)
+        return np.asarray(_ratio(sums, counts))
+
+    @property
     def values(self) -> dict[str, float]:
         """mIoU, fraction of all pixels that are correct, and mean of the accuracies of the classes, by name; 0 without any pixel."""
         accuracy = _ratio(self.confusion.diagonal().sum(), self.confusion.sum())
@@ -81,10 +89,13 @@ class SegmentationEvaluator:
         Raises:
             ValueError: If the masks of the labels are of another image size, or the detections have no masks.
         """
+        self.add_maps(*self.maps(record, detections))
+
+    def maps(self, record: ImageRecord, detections: Any) -> tuple[ImageArray, ImageArray]:
+        """Return the label maps ``(H, W)`` of an image: the labels, and the prediction; errors as in :meth:`add`."""
         masks = mask_pixels(record.targets.segmentations, len(record.targets), record.size, str(record.path))
-        targets = record.targets.replace(masks=masks)
-        predicted = label_map(detections, record.size, self._fill)
-        self.add_maps(target_map(targets, record.size, self._fill), predicted)
+        truth = target_map(record.targets.replace(masks=masks), record.size, self._fill)
+        return truth, label_map(detections, record.size, self._fill)
 
     def add_maps(self, truth: ImageArray, predicted: ImageArray) -> None:
         """Add an image by its label maps ``(H, W)``; pixels whose true class is ignored do not count."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from detkit.arrays import ImageArray
 from detkit.data import ClassMapping, DetectionData
+from detkit.data.record_image import read_record
 from detkit.evaluation.segmentation import SegmentationEvaluator, SegmentationNumbers
 from detkit.experiment.evaluation_run import Progress, with_classes
 from detkit.experiment.tasks import check_masks
@@ -33,13 +35,30 @@ def evaluate_segmenter(
     Raises:
         ValueError: If the data has no masks, or classes that the model does not have.
     """
-    check_masks(data)
-    data = with_classes(data, classes, renames)
-    known = ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
     evaluator = SegmentationEvaluator(predictor.class_names, has_background(predictor))
+    known = segmented_data(predictor, data, renames, classes)
     for record, detections in progress(detect_records(predictor.without_operating_points(), known)):
         evaluator.add(record, detections)
     return evaluator.numbers()
+
+
+def segmented_data(
+    predictor: Predictor | ImagePyramid[Any], data: DetectionData, renames: Mapping[str, str] | None = None, classes: Sequence[str] = ()
+) -> DetectionData:
+    """Return the data that a model is evaluated on, with its labels; arguments and errors as in :func:`evaluate_segmenter`."""
+    check_masks(data)
+    data = with_classes(data, classes, renames)
+    return ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
+
+
+def label_maps(predictor: Predictor | ImagePyramid[Any], data: DetectionData, index: int) -> tuple[ImageArray, ImageArray, ImageArray]:
+    """Return an image of :func:`segmented_data`, its labels and what the model predicts: ``(H, W, 3)`` RGB and two label maps ``(H, W)``.
+
+    Pixels of no object have the label K, or 255 if the model has no background; so have ignored pixels.
+    """
+    record = data.records[index]
+    image, evaluator = read_record(record), SegmentationEvaluator(predictor.class_names, has_background(predictor))
+    return image, *evaluator.maps(record, predictor.without_operating_points()(image))
 
 
 def has_background(predictor: Predictor | ImagePyramid[Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from detkit.cli.report import table
 from detkit.cli.resolve import resolve_model
 
 if TYPE_CHECKING:
+    from detkit.data import DetectionData
     from detkit.evaluation.analysis.intervals import Interval
     from detkit.evaluation.segmentation import SegmentationNumbers
-    from detkit.inference import Predictor
+    from detkit.inference import ImagePyramid, Predictor
+    from detkit.report.evaluation import WrittenReport
 
 
 def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
@@ -28,23 +31,35 @@ def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
         ValueError: If a flag concerns boxes.
     """
     from detkit.evaluation.segmentation_intervals import segmentation_differences, segmentation_intervals
-    from detkit.experiment.segmentation_run import evaluate_segmenter
+    from detkit.experiment.segmentation_run import evaluate_segmenter, label_maps, segmented_data
 
     job = ClassJob.load(options, "objects", "predicts classes of pixels", (*VIEW_FLAGS, "against"))
     other = _load_other(options) if options.against else None
 
-    def evaluated(predictor: Predictor, model: str | Path) -> SegmentationNumbers:
-        views = with_pyramid(predictor, with_trained_tiles(options, model))
-        return evaluate_segmenter(views, job.data, renames=job.renames, classes=job.classes, progress=image_bar(len(job.data)))
+    views = with_pyramid(job.predictor, with_trained_tiles(options, job.model))
 
-    numbers = evaluated(job.predictor, job.model)
+    def evaluated(predictor: Predictor | ImagePyramid[Any]) -> SegmentationNumbers:
+        return evaluate_segmenter(predictor, job.data, renames=job.renames, classes=job.classes, progress=image_bar(len(job.data)))
+
+    numbers = evaluated(views)
     intervals, text, more = segmentation_intervals(numbers), "", {}
     if other is not None and options.against:
-        rows = segmentation_differences(numbers, evaluated(other, options.against))
+        rows = segmentation_differences(numbers, evaluated(with_pyramid(other, with_trained_tiles(options, options.against))))
         text = f"\n\n{against_text(options.against, rows)}"
         more = {"against": {"other": options.against, "numbers": [row.to_dict() for row in rows]}}
-    content = {**_numbers(numbers), "intervals": {name: [value.low, value.high] for name, value in intervals.items()}, **more}
-    return job.finish(outputs, _text(numbers, intervals) + text, (numbers.images, "segmenting"), content)
+    data = segmented_data(job.predictor, job.data, job.renames, job.classes)
+
+    def make_report(path: str | Path) -> WrittenReport:
+        from detkit.report.classes.segmenter import SegmenterSubject, segmenter_report
+        from detkit.report.sources import ImageSource
+
+        maps = partial(label_maps, views, data)
+        return segmenter_report(
+            SegmenterSubject(job.title, numbers, intervals, ImageSource.of_rows(data), maps, job.facts, job.command), path
+        )
+
+    content = {**_numbers(numbers, data), "intervals": {name: [value.low, value.high] for name, value in intervals.items()}, **more}
+    return job.finish(outputs, _text(numbers, intervals) + text, (numbers.images, "segmenting"), content, make_report)
 
 
 def _load_other(options: EvaluateOptions) -> Predictor:
@@ -78,10 +93,15 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if value == value else "-"
 
 
-def _numbers(numbers: SegmentationNumbers) -> dict[str, Any]:
+def _numbers(numbers: SegmentationNumbers, data: DetectionData) -> dict[str, Any]:
+    from detkit.report.classes.segmenter import worst_images
+
     by_class = {
         name: {"iou": None if iou != iou else iou, "pixels": pixels}
         for name, iou, pixels in zip(numbers.class_names, numbers.iou.tolist(), numbers.pixels.tolist(), strict=True)
     }
-    totals = {**numbers.values, "images": numbers.images, "ignored_pixels": numbers.ignored}
-    return {**totals, "by_class": by_class, "confusion": numbers.confusion.tolist()}
+    columns = zip(numbers.class_names, numbers.pixels.tolist(), numbers.iou.tolist(), numbers.accuracy.tolist(), strict=True)
+    classes = [dict(zip(("name", "pixels", "iou", "accuracy"), row, strict=True)) for row in columns]
+    worst = [{"image": str(data.records.paths[index]), "iou": float(numbers.image_iou[index])} for index in worst_images(numbers)]
+    totals = {**numbers.values, "images": numbers.images, "pixels": int(numbers.pixels.sum()), "ignored_pixels": numbers.ignored}
+    return {**totals, "by_class": by_class, "classes": classes, "confusion": numbers.confusion.tolist(), "worst_images": worst}
