@@ -72,7 +72,6 @@ def facts(results: Mapping[str, Any]) -> dict[str, Any]:
         "core_minutes": results["core_minutes"],
         "images_seen": results["images_seen"],
         "images": results["data"]["train"]["images"],
-        "AP": results["validation"]["best"]["AP"],
         "processor": results["machine"]["processor"],
     }
 
