@@ -14,7 +14,8 @@ import statistics
 import time
 from pathlib import Path
 
-from detkit.backbones.catalog import CATALOG
+from make_backbone_tree import TEXT, families
+
 from detkit.backbones.info import BackboneInfo
 from detkit.weights import NOT_STATED, WeightEntry, catalog
 
@@ -38,46 +39,25 @@ Use any of these networks as the backbone of any detector that can use its featu
   a power of two. `docs/backbones_timm.json` lists the maps of each, or why it is refused; `python tools/timm_backbones.py` writes it.
 """
 
-TREE = """
+TREE = f"""
 ## Family tree
 
-```text
-LeNet 1998
- `- AlexNet 2012
-     |- ZFNet 2013
-     |- VGG 2014
-     |   |- Darknet of YOLOv1 2015 --- CSPDarknet 2021
-     |   |- ResNet 2015
-     |       |- Wide ResNet 2016
-     |       |- ResNeXt 2016 --- RegNet 2020
-     |       |- DenseNet 2016 --- HGNetV2 2023 --- HGNetV2 of DEIMv2 2025
-     |       |- SENet 2017
-     |       |- ResNet-D 2018
-     |       |- MobileNetV2 2018
-     |       |   |- ShuffleNetV2 2018
-     |       |   |- MobileNetV3 2019
-     |       |   `- EfficientNet 2019 --- EfficientNet-Lite 2020, EfficientNetV2 2021
-     |       |- ConvNeXt 2022 (influenced by Swin)
-     |       `- CLIP ResNet 2021
-     `- Inception v1 2014
-         `- BN-Inception 2015
-             `- Inception v3 2015
-                 |- Inception v4 2016
-                 `- Inception-ResNet v1, v2 2016
-ViT 2020 (a transformer, from language models)
- |- DeiT 2020
- |- Swin 2021
- `- CLIP ViT 2021
-```
+![Family tree of the backbones, from LeNet to CLIP](images/backbone_tree.svg)
+
+{TEXT}
+
+- Drawn by `python docs/make_backbone_tree.py` from the registry. A family hangs below the one that it changed; CLIP ViT shares its paper
+  with CLIP ResNet, and ConvNeXt its design with Swin.
+- **Sees**: the receptive field of the last map, the width of the square of the input on which a cell depends at all, of the smallest
+  member, of VGG16 and of ResNet-50. It is measured exactly, for any network, by propagating NaN backward from a cell
+  (`docs/backbones_fields.json`, written with `--measure`). ResNet-50 sees 427 pixels here and 483 in the literature, whose version strides
+  in the 1x1 convolutions. Squeeze-and-excitation and attention see the whole image; Swin, whose windows shift, sees a part that depends on
+  the position of a cell.
+- **How much of it counts** is a fraction, as the gradient falls off like a Gaussian ([1701.04128](https://arxiv.org/abs/1701.04128)).
+  `detkit info CONFIG --receptive-fields` lists both for each map of a detector, next to the sizes of the boxes of your data
+  (`--data my_data`), and `--json FILE` writes them. An object much larger than the effective field of a map is not seen as a whole by its
+  cells: choose a coarser map, a deeper backbone or a smaller input.
 """
-
-
-def families() -> dict[str, list[BackboneInfo]]:
-    """Return the members of each family, oldest family first, smallest member first."""
-    members_of: dict[str, list[BackboneInfo]] = {}
-    for facts in sorted(CATALOG, key=lambda facts: facts.year):
-        members_of.setdefault(facts.family, []).append(facts)
-    return {family: sorted(members, key=lambda facts: facts.parameters) for family, members in members_of.items()}
 
 
 def page() -> str:

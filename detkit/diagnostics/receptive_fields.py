@@ -42,10 +42,11 @@ def maps_of(detector: Detector) -> Network:
 def receptive_fields(network: Network) -> tuple[int | None, ...]:
     """Measure the width in pixels of the receptive field of each map of a network in evaluation mode; None: the whole image.
 
-    The gradient of the cells at both ends of a strip of noise is replaced by NaN, and propagated backward. NaN times any weight is NaN, so
-    that exactly the pixels on which a cell depends get it, whatever the weights and the layers are: a pixel would be missed only if every
+    The gradient of a cell in the middle of a strip of noise is replaced by NaN, and propagated backward. NaN times any weight is NaN, so
+    that exactly the pixels on which the cell depends get it, whatever the weights and the layers are: a pixel would be missed only if every
     ReLU or maximum on every path to it were inactive, in all channels. Attention over the whole image, and pooling of it, as in
-    squeeze-and-excitation, reach every pixel. Kernels are assumed to be as high as wide.
+    squeeze-and-excitation, reach every pixel. Kernels are assumed to be as high as wide. The fields of the cells of a map differ where
+    coarser maps are upsampled, and with attention in windows.
 
     Raises:
         ValueError: If the network takes no image of the sizes tried.
@@ -54,11 +55,12 @@ def receptive_fields(network: Network) -> tuple[int | None, ...]:
     for length in _LENGTHS:
         maps, strip = _on_strip(network, length)
         for index, level in enumerate(maps):
-            if index not in fields or fields[index] is None:
-                fields[index] = _field(level, strip, min(level.shape[-1] for level in maps))
+            if fields.get(index) is None:
+                fields[index] = _field(level, strip)
         if None not in fields.values():
             break
-    return tuple(fields[index] for index in sorted(fields))
+    fewest = min(level.shape[-1] for level in maps)
+    return tuple(_long_field(level, strip, fewest) if fields[index] is None else fields[index] for index, level in enumerate(maps))
 
 
 def effective_fields(network: Network, images: Tensor) -> tuple[float, ...]:
@@ -109,22 +111,25 @@ def _on_strip(network: Network, length: int) -> tuple[Sequence[Tensor], Tensor]:
     raise ValueError(f"receptive fields: expected a network that takes images of {_WIDTHS[-1]} x {length} pixels: {problem}")
 
 
-def _field(level: Tensor, strip: Tensor, fewest: int) -> int | None:
-    """Return the width of the receptive field of a map; None if it reaches from an end of the strip to the other.
+def _field(level: Tensor, strip: Tensor) -> int | None:
+    """Return the width of the receptive field of the cell in the middle; None if it reaches an end of the strip."""
+    columns = _reached(level, level.shape[-1] // 2, strip)
+    return None if columns[0] == 0 or columns[-1] == strip.shape[-1] - 1 else columns[-1] - columns[0] + 1
+
+
+def _long_field(level: Tensor, strip: Tensor, fewest: int) -> int | None:
+    """Return the width of a receptive field of up to twice the strip, from the cells at its ends; None if they reach the other end.
 
     Args:
         level: The map.
         strip: The image that it was computed from.
-        fewest: Columns of the coarsest map. Where coarser maps are upsampled, the fields of neighboring cells differ; both cells that are
-            used here have the same position within a cell of the coarsest map.
+        fewest: Columns of the coarsest map; both cells have the same position within a cell of it, in case it is upsampled.
     """
     columns, length = level.shape[-1], strip.shape[-1]
     step = max(1, round(columns / fewest))
     other = (columns - 1) // step * step
     last, first = _reached(level, 0, strip)[-1], _reached(level, other, strip)[0]
-    if last == length - 1 or first == 0:
-        return None
-    return last - (first - other * round(length / columns)) + 1
+    return None if last == length - 1 or first == 0 else last - (first - other * round(length / columns)) + 1
 
 
 def _reached(level: Tensor, column: int, strip: Tensor) -> list[int]:
