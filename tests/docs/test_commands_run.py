@@ -1,7 +1,7 @@
 """Commands of the documents that need no more than detkit are run as they are printed, in a scratch folder for each page.
 
 Trainings are not run again: ``test_commands`` checks their configs, and ``tests/end_to_end/test_smoke.py`` trains each of them two steps.
-The run that a page trains, and any other file that it names, is replaced by a small one; large images are made in a smaller number.
+The run that a page trains, and any other file that it names, is replaced by a small one; some example data has fewer images.
 """
 
 from __future__ import annotations
@@ -87,6 +87,15 @@ def inputs(command: Command) -> list[Path]:
     return [path for path in found if not path.exists()]
 
 
+def fewer(command: Command) -> list[str]:
+    """Return flags that generate fewer images, where no later command of the page needs them all."""
+    if "--large" in command.words:
+        return ["--train-images", "2", "--val-images", "1"]
+    if command.words[:2] == ["data", "example"] and "--train-images" not in command.words and command.page in {"README.md", "data.md"}:
+        return ["--train-images", "30", "--val-images", "10"]
+    return []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_of_a_page(
@@ -97,7 +106,6 @@ def test_commands_of_a_page(
     for command in dict.fromkeys(PAGES[page]):
         for path in inputs(command):
             made(path)
-        fewer = ["--train-images", "2", "--val-images", "1"] if "--large" in command.words else []
-        code = main([*command.words, *fewer])
+        code = main([*command.words, *fewer(command)])
         output = capsys.readouterr()
         assert code == 0, f"{command.text}: {output.err or output.out}"
