@@ -89,12 +89,15 @@ def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480
         module.register_forward_hook(lambda module, _, maps, name=name: shapes.update({name: _shapes(maps)}))
         for name, module in (("backbone", detector.backbone), ("neck", detector.neck))
     ]
-    was_training = detector.training
+    was_training, trainable = detector.training, [parameter for parameter in detector.parameters() if parameter.requires_grad]
     try:
+        detector.requires_grad_(False)  # the counter asks the inputs of each module for their gradient functions, and there are none
         with torch.no_grad(), _NoProducts(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
             detector.eval()([inputs], **_proposal_kwargs(detector, size, proposals))
     finally:
         detector.train(was_training)
+        for parameter in trainable:
+            parameter.requires_grad_(True)
         for hook in hooks:
             hook.remove()
     flops = _flops_by_part(detector, counter)

@@ -8,6 +8,7 @@ from detkit.data.records import DetectionData, ImageRecord
 from detkit.diagnostics.anchor_recall import anchor_grids, anchor_recall, best_ious
 from detkit.diagnostics.cost import profile
 from detkit.models.detector import Detector
+from detkit.models.detr import DETRConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.ops.boxes import box_iou
@@ -52,6 +53,15 @@ def test_profile_counts_two_operations_per_multiply_add(detector: Detector) -> N
     assert parts["rpn"].flops == 2 * cells * (16 * 16 * 9 + 16 * 15)
     # ResNet-18 without the classifier: 1.814 GMACs at 224 pixels, scaled to 128.
     assert parts["backbone"].flops / 2e9 == pytest.approx((1.814 - 0.0005) * (128 / 224) ** 2, rel=0.01)
+
+
+def test_profile_counts_queries_that_are_parameters() -> None:
+    """The counter hooks the inputs of every module, and those of DETR's decoder are parameters."""
+    detector = DETRConfig().replace(backbone=BackboneConfig(name="resnet18", weights=None)).build(3)
+    before = {name: parameter.requires_grad for name, parameter in detector.named_parameters()}
+    result = profile(detector, CONFIG.preprocess, (50, 60))
+    assert {part.name for part in result.parts if part.flops} >= {"backbone", "head"}
+    assert {name: parameter.requires_grad for name, parameter in detector.named_parameters()} == before
 
 
 def test_profile_does_not_modify_the_model(detector: Detector) -> None:
