@@ -3,6 +3,7 @@
     detkit detect                                     a sample photograph, with the detector inside the package
     detkit detect photo.jpg holiday/ 'scans/*.png'
     detkit detect photos --latest                     with your newest run
+    detkit detect photo.jpg --model clip --classes cat dog --min-score 0      the whole image, as one of these classes
     detkit detect clip.mp4 --every 5 --json found.json
     detkit detect photos --labels my_data             labels to correct, then to train on
     detkit detect 0 --only-found                      a camera, until Ctrl-C; the drawn video has the frames with objects
