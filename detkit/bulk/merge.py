@@ -13,6 +13,7 @@ from detkit.bulk.arrow import pyarrow as pa
 from detkit.bulk.shard import Shard
 from detkit.bulk.shard_info import NotAShardError, ShardInfo
 from detkit.bulk.shard_writer import PARTS, read_rows, write_rows
+from detkit.data.media.files import check_regular
 
 _SHOWN = 3
 """Images that a message lists."""
@@ -124,6 +125,7 @@ def check_shards(folder: str | Path) -> MergedShards:
 
 def _info_of(path: Path, problems: list[str]) -> ShardInfo | None:
     try:
+        check_regular(path)
         return ShardInfo.from_metadata(parquet.read_schema(path).metadata, str(path))
     except NotAShardError as error:
         problems.append(str(error))

@@ -47,7 +47,7 @@ def _clipped(value: Any, size: Size, window: Window) -> tuple[Any, Floats]:
     """Return the polygons, or the run lengths, of a part of an object and the box around it; None and zeros if there is none."""
     if isinstance(value, dict):
         return _clipped_runs(value, size, window)
-    polygons = (clip_polygon(np.asarray(part, np.float32).reshape(-1, 2), window) for part in value or ())
+    polygons = (clip_polygon(np.asarray(part, np.float32), window) for part in Segmentations.of_values([value]).polygons(0) or ())
     kept = [polygon for polygon in polygons if len(polygon) >= 3 and polygon_area(polygon) > _MIN_AREA]
     if not kept:
         return None, np.zeros(4, np.float32)

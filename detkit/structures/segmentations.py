@@ -183,7 +183,12 @@ class Segmentations:
             ValueError: If the label file has changed since it was read.
         """
         value = self.stored(row)
-        return tuple(np.asarray(part, np.float32).reshape(-1, 2) for part in value) if isinstance(value, list) else None
+        if not isinstance(value, list):
+            return None
+        try:
+            return tuple(np.asarray(part, np.float32).reshape(-1, 2) for part in value)
+        except (TypeError, ValueError):
+            raise ValueError(f"polygons of a mask: expected numbers x, y, x, y, ..., got {str(value)[:80]}") from None
 
     def replaced(self, mask: NDArray[np.bool_], values: Segmentations) -> Segmentations:
         """Return a copy in which the rows of a mask have other segmentations, in their order."""

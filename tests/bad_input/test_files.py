@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import importlib.util
 import io
 import json
 import os
@@ -25,6 +26,7 @@ from detkit.data.media.images import read_image
 from detkit.data.readers import text as text_files
 from detkit.data.readers.mask_images import read_values
 from detkit.data.readers.text import read_yaml, written_texts
+from detkit.evaluation.tracks.mot_files import read_truth
 from detkit.printable import printable_message
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -204,3 +206,34 @@ def test_a_label_map_that_cannot_be_decoded_is_named(content: str, tmp_path: Pat
     path.write_bytes({"cut": data[:8] + struct.pack(">I", 5) + b"IHDR" + data[16:], "bomb": bomb, "text": b"not an image"}[content])
     with pytest.raises(ValueError, match=r"mask\.png: the mask image cannot be read"):
         read_values(path)
+
+
+@needs_pipes
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="needs pyarrow")
+def test_shards_whose_files_are_gone_cut_or_pipes_are_refused(data: Path, tmp_path: Path) -> None:
+    from detkit.bulk.merge import check_shards
+    from detkit.data.shards.writer import write_shards
+
+    shards = tmp_path / "shards"
+    write_shards({"": read_source(SourceConfig(path=str(data)))}, shards, 1)
+    tar, table = next(shards.glob("*.tar")), next(shards.glob("*.parquet"))
+    content = tar.read_bytes()
+    tar.write_bytes(content[:700])
+    with pytest.raises(ValueError, match=rf"{tar.name}: expected a file of [0-9,]+ bytes, got 700 bytes"):
+        read_source(SourceConfig(path=str(shards)))
+    tar.unlink()
+    with pytest.raises(ValueError, match=rf"{tar.name}: .* got no such file"):
+        read_source(SourceConfig(path=str(shards)))
+    tar.write_bytes(content)
+    table.unlink()
+    os.mkfifo(table)
+    with pytest.raises(ValueError, match="named pipe"):
+        read_source(SourceConfig(path=str(shards)))
+    assert "named pipe" in check_shards(shards).problems[0]
+
+
+@pytest.mark.parametrize("line", ["999999999,1,1,2,8,9,1,1,1", "1,1,1,2,8,9,1,1e300,1", "1,1,1e308,1,1e308,9,1,1,1"])
+def test_numbers_of_tracks_that_no_video_has_are_refused(line: str, tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text(line)
+    with pytest.raises(ValueError, match=r"gt\.txt, line 1: expected"):
+        read_truth(tmp_path / "gt.txt")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from detkit.data.shards.manifest import FileEntry, Manifest, SplitEntry, file_of, folder_name, read_manifest
 from detkit.data.shards.table import ShardTable, read_table
-from detkit.data.storage.addresses import Member
+from detkit.data.storage.addresses import Member, is_address
 from detkit.data.storage.files import local_copy, read_stored
 
 
@@ -44,6 +45,7 @@ class ShardIndex:
         if split not in manifest.splits:
             raise FileNotFoundError(f"{folder_name(path)}: no split {split!r}; it has {', '.join(map(repr, manifest.splits))}")
         entry, folder = manifest.splits[split], folder_name(path)
+        _check_containers(folder, entry)
         table = read_table(local_copy(whole(folder, entry.labels)))
         if len(table) != entry.images or int(table.offsets[-1]) != entry.boxes:
             raise ValueError(
@@ -75,6 +77,22 @@ class ShardIndex:
         table, containers = self.table, [f"{file_of(self.folder, shard)}#" for shard in self.split.shards]
         numbers = zip(table.shards.tolist(), table.starts.tolist(), table.lengths.tolist(), table.digests, table.names, strict=True)
         return [f"{containers[shard]}{start}+{length}+{digest.hex()}/{name}" for shard, start, length, digest, name in numbers]
+
+
+def _check_containers(folder: str, entry: SplitEntry) -> None:
+    """Check that the tar files of a folder are there with their lengths; those in object storage are checked when they are read.
+
+    Raises:
+        ValueError: If one is missing, or of another length.
+    """
+    for shard in entry.shards:
+        path = file_of(folder, shard)
+        if is_address(path):
+            return
+        found = os.path.getsize(path) if os.path.isfile(path) else None
+        if found != shard.bytes:
+            got = "no such file" if found is None else f"{found:,} bytes"
+            raise ValueError(f"{path}: expected a file of {shard.bytes:,} bytes, got {got}; copy or write the shards again")
 
 
 def whole(folder: str, entry: FileEntry) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from detkit.data.media.files import check_regular
 from detkit.data.shards.arrow import arrow
 from detkit.data.shards.manifest import VERSION
 from detkit.data.storage.addresses import DIGEST_BYTES
@@ -104,6 +105,7 @@ def read_table(path: str | Path) -> ShardTable:
         ValueError: If it is not one, or of a newer version.
     """
     pyarrow, parquet = arrow()
+    check_regular(path)
     try:
         rows = parquet.ParquetFile(str(path), memory_map=True).read()  # parquet.read_table would import pandas
         version = int((rows.schema.metadata or {})[VERSION_KEY])

@@ -21,14 +21,20 @@ def polygons_of(segmentations: Segmentations | None, row: int, *, traces_masks: 
         segmentations: The outlines and run lengths of the objects.
         row: The object.
         traces_masks: Whether run lengths become the polygons that enclose exactly their pixels; otherwise they are left out.
+
+    Raises:
+        ValueError: If they are neither polygons nor run lengths.
     """
     value = None if segmentations is None else segmentations.stored(row)
-    if isinstance(value, dict) and traces_masks:
-        from detkit.data.writers.mask_polygons import mask_polygons
+    try:
+        if isinstance(value, dict) and traces_masks:
+            from detkit.data.writers.mask_polygons import mask_polygons
 
-        return mask_polygons(mask_array(value), max_error=0)
-    parts = value if isinstance(value, list) else []
-    return [np.asarray(part, np.float32).reshape(-1, 2) for part in parts if len(part) >= 6 and len(part) % 2 == 0]
+            return mask_polygons(mask_array(value), max_error=0)
+        parts = value if isinstance(value, list) else []
+        return [np.asarray(part, np.float32).reshape(-1, 2) for part in parts if len(part) >= 6 and len(part) % 2 == 0]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a mask of the labels cannot be used ({error}); `detkit data check` names its image") from None
 
 
 def outlines_of(masks: Masks | None) -> tuple[Segmentations | None, Floats | None]:

@@ -14,6 +14,9 @@ from detkit.data.readers.text import read_text
 from detkit.evaluation.tracks.rows import MOT_PEDESTRIAN, TrackRows
 
 _LEAST = 6
+_MOST_FRAMES = 10_000_000
+"""Frames of a sequence, which are gone through one by one; four days of video."""
+_LARGEST = 1e9
 _EXPECTED = "frame,id,left,top,width,height,score,class,visibility"
 
 
@@ -48,8 +51,11 @@ def _parse(path: Path, number: int, line: str, default_class: int) -> list[float
         values = []
     if len(values) < _LEAST or not all(map(math.isfinite, values)):
         raise ValueError(f"{path}, line {number}: expected {_EXPECTED}, got {line.strip()[:80]!r}")
-    if not (values[0].is_integer() and values[1].is_integer() and 1 <= values[0] < 1e9 and abs(values[1]) < 1e15):
-        raise ValueError(f"{path}, line {number}: expected a frame number from 1 and a whole number as id, got {line.strip()[:80]!r}")
+    if not (values[0].is_integer() and values[1].is_integer() and 1 <= values[0] < _MOST_FRAMES and abs(values[1]) < 1e15):
+        got = f"got {line.strip()[:80]!r}"
+        raise ValueError(f"{path}, line {number}: expected a frame number from 1 to {_MOST_FRAMES:,} and a whole number as id, {got}")
+    if max(map(abs, values[2:])) >= _LARGEST:
+        raise ValueError(f"{path}, line {number}: expected numbers below {_LARGEST:g}, got {line.strip()[:80]!r}")
     if values[4] < 0 or values[5] < 0:
         raise ValueError(f"{path}, line {number}: expected a width and a height of 0 or more, got {values[4]:g} and {values[5]:g}")
     score = values[6] if len(values) > _LEAST else 1.0
