@@ -149,7 +149,7 @@ def _run(args: argparse.Namespace) -> int:
             from detkit.data.media.limits import set_max_pixels
 
             set_max_pixels(args.max_pixels)
-        check_words(args)
+        check_words(vars(args).values())
         with stop_on_signals(), redirect_stdout(cast("IO[str]", PrintableStream(sys.stdout))):
             code = options.run(args)
             sys.stdout.flush()

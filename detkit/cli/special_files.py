@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,16 @@ _OPEN = ("/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/null", "/
 """Beginnings of paths that another program holds open at the other end, as in ``--results <(zcat results.json.gz)``."""
 
 
-def check_words(args: argparse.Namespace) -> None:
+def check_words(values: Iterable[Any]) -> None:
     """Check that no value of the command line, nor of a ``key=value``, is the path of a named pipe, a socket or a device.
+
+    Args:
+        values: The values of all arguments.
 
     Raises:
         ValueError: If one is; the message names it.
     """
-    for word in _words(list(vars(args).values())):
+    for word in _words(list(values)):
         for path in {word, word.partition("=")[2]}:
             if path and not path.startswith(_OPEN):
                 check_regular(path)
