@@ -8,8 +8,8 @@ from typing import Any
 
 from detkit.data.media.files import check_regular
 
-_OPEN = ("/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/null", "/proc/self/fd/")
-"""Beginnings of paths that another program holds open at the other end, as in ``--results <(zcat results.json.gz)``."""
+_OPEN = ("/dev/fd/", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/null", "/dev/video", "/proc/self/fd/")
+"""Beginnings of paths of cameras, and of what another program holds open, as in ``--results <(zcat results.json.gz)``."""
 
 
 def check_words(values: Iterable[Any]) -> None:

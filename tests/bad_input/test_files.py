@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import importlib.util
 import io
@@ -77,8 +76,8 @@ def test_labels_in_a_named_pipe_are_refused_in_python_too(tmp_path: Path) -> Non
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev")
 def test_devices_are_refused_and_files_that_a_shell_opens_are_not() -> None:
     with pytest.raises(ValueError, match="/dev/zero: expected a file, got a device; name a file"):
-        check_words(argparse.Namespace(data="/dev/zero"))
-    check_words(argparse.Namespace(words=["/dev/null", "data=/dev/fd/0", None, 3, "a\0b"]))
+        check_words(["/dev/zero"])
+    check_words([["/dev/null", "data=/dev/fd/0", None, 3, "a\0b"], "/dev/video0"])
 
 
 def test_an_image_that_links_to_itself_is_one_that_cannot_be_read(data: Path) -> None:
