@@ -18,7 +18,8 @@ _TOOL = re.compile(r"^python tools/(train|detect|evaluate|export)\.py\b")
 
 NEEDS = {
     "a download": (
-        r"^detkit (models download|data fetch)\b|(\bweights=|--model |\bevaluate )(fasterrcnn|maskrcnn|dfine_s|clip|yolox_nano)"
+        r"^detkit (models download|data fetch)\b|(\bweights=|\bevaluate )(fasterrcnn|maskrcnn|yolox_nano)"
+        r"|--model (?!zero_shot_rcnn|embedded)\w+(?=\s|$)"
         r"|\.pth?\b|\b(cats|cells|animals)\.safetensors|\b(bccd|coco_sample|VOC\w*|MOT17)\b|^git clone|\bpip install\b"
     ),
     "a GPU, a camera, a cluster, a server or a bucket": (
@@ -39,7 +40,7 @@ RUN_BY = {
     r"--pyramid|--tiles": "tests/cli/test_pyramid.py tests/cli/t*/test_*.py tests/cli/evaluate/test_evaluate.py",
     r"runs/large_": "tests/cli/evaluate/test_evaluate.py",
     r"^detkit compare .*--gate": "tests/cli/compare/test_compare_command.py",
-    r"^detkit evaluate (--data|runs/tires-1)": "tests/cli/evaluate/test_evaluate.py",
+    r"^detkit evaluate (--data|runs/tires-1|runs/\w+-1$)": "tests/cli/evaluate/test_evaluate.py",
     r"^detkit propose": "tests/cli/propose/test_propose.py",
     r"\.(onnx|xml)\b(?<!detector\.onnx)|--runtime|^detkit benchmark": (
         "tests/cli/test_*.py tests/cli/benchmark/*.py tests/contracts/test_export.py tests/export/test_*.py tests/export/*/test_*.py"
