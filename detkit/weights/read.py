@@ -34,10 +34,11 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"weights {path}: no such file")
-    if path.suffix == ".safetensors":
-        return _safetensors(path)
-    if path.suffix == ".npz":
-        return _arrays(path)
+    if path.suffix in (".safetensors", ".npz"):
+        tensors = _safetensors(path) if path.suffix == ".safetensors" else _arrays(path)
+        if not tensors:
+            raise ValueError(f"weights {path}: expected named tensors, got none; save or download the file again")
+        return tensors
     try:
         content = script_tensors(path) if is_script(path) else _load(path)
     except Exception as error:  # pickle, zip and torch raise a dozen exception types for other files

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import save_file
 
 from detkit.bulk.listing import _images_in
 from detkit.cli.main import main
@@ -27,6 +28,7 @@ from detkit.data.readers.mask_images import read_values
 from detkit.data.readers.text import read_yaml, written_texts
 from detkit.evaluation.tracks.mot_files import read_truth
 from detkit.printable import printable_message
+from detkit.weights.read import read_tensors
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 
@@ -236,3 +238,24 @@ def test_numbers_of_tracks_that_no_video_has_are_refused(line: str, tmp_path: Pa
     (tmp_path / "gt.txt").write_text(line)
     with pytest.raises(ValueError, match=r"gt\.txt, line 1: expected"):
         read_truth(tmp_path / "gt.txt")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="needs pyarrow")
+def test_labels_that_name_a_shard_which_is_not_listed_are_refused(data: Path, tmp_path: Path) -> None:
+    from detkit.data.shards.writer import write_shards
+
+    shards = tmp_path / "shards"
+    write_shards({"": read_source(SourceConfig(path=str(data)))}, shards, 1)
+    manifest = json.loads((shards / "shards.json").read_text())
+    manifest["splits"][""]["shards"] = []
+    (shards / "shards.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"images\.parquet: it names shards from 0 to 0 of 0"):
+        read_source(SourceConfig(path=str(shards)))
+
+
+def test_weights_without_a_tensor_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz")
+    save_file({}, tmp_path / "w.safetensors")
+    for name in ("w.npz", "w.safetensors"):
+        with pytest.raises(ValueError, match=f"{name}: expected named tensors, got none"):
+            read_tensors(tmp_path / name)

@@ -52,6 +52,11 @@ class ShardIndex:
                 f"{file_of(folder, entry.labels)}: expected {entry.images:,} images and {entry.boxes:,} boxes, got {len(table):,} and "
                 f"{int(table.offsets[-1]):,}; the files do not belong together: write or copy the shards again"
             )
+        if len(table) and not 0 <= int(table.shards.min()) <= int(table.shards.max()) < len(entry.shards):
+            raise ValueError(
+                f"{file_of(folder, entry.labels)}: it names shards from {int(table.shards.min())} to {int(table.shards.max())} of "
+                f"{len(entry.shards)}; the files do not belong together: write or copy the shards again"
+            )
         return cls(folder, entry, table)
 
     def __len__(self) -> int:
