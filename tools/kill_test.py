@@ -1,4 +1,4 @@
-"""Kill training, detection, proposals, feature caching and export at random times, and check what is left and that each can go on.
+"""Kill training, detection, packing, proposals, feature caching and export at random times; check what is left and that each can go on.
 
     python tools/kill_test.py                          50 kills, written to docs/results/faults/kill_test.json
     python tools/kill_test.py --kills 5 --jobs export
@@ -108,13 +108,23 @@ def jobs(data: Path) -> dict[str, Job]:
 
     propose = lambda folder: ["propose", images, "--mode", "single", "--cache", str(folder / "cache"), "--output", str(folder / "p.json")]  # noqa: E731
     export = lambda folder: ["export", "--output", str(folder / "model.onnx")]  # noqa: E731
+    bulk = lambda folder: ["detect", images, "--shard", "0/1", "--output", str(folder / "found"), "--device", "cpu"]  # noqa: E731
+    pack = lambda folder: ["data", "shard", str(data), str(folder / "shards"), "--size-mb", "1"]  # noqa: E731
     return {
         "train": train("quickstart", *light),
         "features": train("rcnn_lite0_bccd", *rcnn),
         "detect": Job(detect, detect_again, lambda folder: without_times(json.loads((folder / "found.json").read_text()))),
         "propose": Job(propose, propose, lambda folder: json.loads((folder / "p.json").read_text())),
         "export": Job(export, export, lambda folder: (folder / "model.onnx").stat().st_size),
+        "bulk": Job(bulk, bulk, lambda folder: _rows(next((folder / "found").glob("*.parquet")))),
+        "pack": Job(pack, pack, lambda folder: {path.name: path.read_bytes() for path in (folder / "shards").iterdir()}),
     }
+
+
+def _rows(path: Path) -> Any:
+    from pyarrow import parquet
+
+    return parquet.ParquetFile(path).read().to_pylist()
 
 
 def weights(folder: Path) -> dict[str, Any]:
@@ -186,6 +196,7 @@ def complete(path: Path) -> None:
         ".jpg": lambda file: Image.open(file).load(),
         ".png": lambda file: Image.open(file).load(),
         ".onnx": _read_onnx,
+        ".parquet": _rows,
     }
     if path.suffix in readers:
         readers[path.suffix](path)
