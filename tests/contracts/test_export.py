@@ -177,7 +177,7 @@ def test_detections_of_the_file_are_those_of_the_detector(name: str, tmp_path: P
         check_file(predictor, tmp_path / "model.onnx", images, facts)
         exported = detkit.load(tmp_path / "model.onnx", batch_size=2, proposer=predictor.proposer)
         limit = predictor.max_detections or MAX_DETECTIONS
-        assert exported.max_detections == (None if config.whole_images else limit)
+        assert exported.max_detections == (None if config.whole_images or config.segments else limit)
         check_batches(predictor, exported, images)
         if os.environ.get(SWITCH):
             check_in_openvino(predictor, tmp_path / "model.onnx", images, facts)
