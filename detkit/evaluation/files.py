@@ -45,7 +45,10 @@ def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator:
         return _with_masks(annotations, results, evaluator)
     truth = read_ground_truth(annotations)
     if evaluator == "hotcoco":
-        return coco_numbers(truth, _from_results_file(truth, Path(results)), evaluator)
+        try:
+            return coco_numbers(truth, _from_results_file(truth, Path(results)), evaluator)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{annotations}: a name has half of a character ({error.reason}); correct it, or use pycocotools") from None
     return coco_numbers(truth, curves(truth, read_results(results, truth), evaluator), evaluator)
 
 

@@ -26,6 +26,7 @@ from detkit.data.media.images import read_image
 from detkit.data.readers import text as text_files
 from detkit.data.readers.mask_images import read_values
 from detkit.data.readers.text import read_yaml, written_texts
+from detkit.evaluation.files import evaluate_coco_files
 from detkit.evaluation.tracks.mot_files import read_truth
 from detkit.printable import printable_message
 from detkit.weights.read import read_tensors
@@ -259,3 +260,11 @@ def test_weights_without_a_tensor_are_refused(tmp_path: Path) -> None:
     for name in ("w.npz", "w.safetensors"):
         with pytest.raises(ValueError, match=f"{name}: expected named tensors, got none"):
             read_tensors(tmp_path / name)
+
+
+def test_half_a_character_in_a_class_name_is_one_sentence_with_the_file(data: Path) -> None:
+    truth, results = data / "truth.json", data / "results.json"
+    truth.write_text(json.dumps({**coco(), "categories": [{"id": 1, "name": "\ud800"}]}))
+    results.write_text(json.dumps([{"image_id": 1, "category_id": 1, "bbox": [2, 2, 9, 9], "score": 0.5}]))
+    with pytest.raises(ValueError, match=r"truth\.json: a name has half of a character"):
+        evaluate_coco_files(truth, results)

@@ -163,6 +163,9 @@ def _polygon(shape: Element, image: CvatImage, where: str) -> _Shape:
     return box_around(polygon), (polygon,), None, ReadIssue.POLYGON
 
 
+_MOST_PIXELS = 2**62
+
+
 def _mask(shape: Element, image: CvatImage, where: str) -> _Shape:
     """Return a mask: runs row by row in a rectangle, of which the first one is outside of the object."""
     try:
@@ -174,6 +177,8 @@ def _mask(shape: Element, image: CvatImage, where: str) -> _Shape:
     box = (float(left), float(top), float(left + width), float(top + height))
     if image.size is None or left < 0 or top < 0 or left + width > image.size[1] or top + height > image.size[0]:
         return box, (), None, ReadIssue.MASK
+    if image.size[0] * image.size[1] >= _MOST_PIXELS:
+        raise ValueError(f"{where}: mask: expected an image of a possible size, got {image.size[1]} x {image.size[0]} pixels")
     return box, (), coco_runs(crop, left, top, image.size), ReadIssue.MASK
 
 
