@@ -15,7 +15,7 @@ from PIL import Image
 from serving import BINARY, JPEG, client, encoded, model, photo
 
 from detkit.data.media.limits import VARIABLE
-from detkit.serve import detection
+from detkit.serve import batching, detection
 
 IMAGE = base64.b64encode(photo()).decode()
 
@@ -237,7 +237,7 @@ def test_bodies_that_are_too_large_together_are_refused() -> None:
 def test_images_with_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[Any] = []
     monkeypatch.setenv(VARIABLE, "5000")
-    monkeypatch.setattr("detkit.serve.batching.decode", lambda *args: decoded.append(args))
+    monkeypatch.setattr(batching, "decode", lambda *args: decoded.append(args))
     with client() as web:
         for data in (encoded(bright.image(80, 80)), encoded(bright.image(80, 80), "JPEG"), bomb(101, 50)):
             assert "at most 5,000" in check(web.post("/v1/detect", content=data, headers=BINARY), 413, "too_many_pixels")["expected"]

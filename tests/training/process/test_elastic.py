@@ -50,7 +50,8 @@ def test_a_launch_without_an_id_finds_only_its_own_runs(launch: pytest.MonkeyPat
     launch.setenv("TORCHELASTIC_RUN_ID", "none")
     run = make_run("runs/toy-1")
     assert begun_run("toy") == run
-    launch.setattr(os, "getppid", lambda: 1)  # another torchrun
+    another = os.getppid() + 1
+    launch.setattr(os, "getppid", lambda: another)  # another torchrun
     assert begun_run("toy") is None
 
 
