@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic_core import PydanticSerializationError
 
 from detkit.config.explain import explain, nested_configs
 
@@ -81,8 +82,15 @@ class Config(BaseModel, metaclass=_Checked):
         return type(self)(**{**current, **values})
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return JSON from which :meth:`from_json` restores an equal config."""
-        return self.model_dump_json(indent=indent)
+        """Return JSON from which :meth:`from_json` restores an equal config.
+
+        Raises:
+            ValueError: If a text has half of a character, which no file can hold.
+        """
+        try:
+            return self.model_dump_json(indent=indent)
+        except PydanticSerializationError as error:
+            raise ValueError(f"config: expected texts that UTF-8 can hold, got one with half of a character ({error})") from None
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

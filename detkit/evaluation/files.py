@@ -49,6 +49,10 @@ def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator:
             return coco_numbers(truth, _from_results_file(truth, Path(results)), evaluator)
         except UnicodeEncodeError as error:
             raise ValueError(f"{annotations}: a name has half of a character ({error.reason}); correct it, or use pycocotools") from None
+        except ValueError as error:
+            if str(annotations) in str(error) or str(results) in str(error):
+                raise
+            raise ValueError(f"{results}: hotcoco cannot read it ({error}); correct it, or use pycocotools") from None
     return coco_numbers(truth, curves(truth, read_results(results, truth), evaluator), evaluator)
 
 

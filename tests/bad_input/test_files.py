@@ -268,3 +268,27 @@ def test_half_a_character_in_a_class_name_is_one_sentence_with_the_file(data: Pa
     results.write_text(json.dumps([{"image_id": 1, "category_id": 1, "bbox": [2, 2, 9, 9], "score": 0.5}]))
     with pytest.raises(ValueError, match=r"truth\.json: a name has half of a character"):
         evaluate_coco_files(truth, results)
+
+
+@pytest.mark.parametrize("row", [{"rbbox": [9, 9, 4, 4, float("inf")]}, {"attributes": {"rotation": float("inf")}}])
+def test_a_turned_box_of_no_angle_is_read_or_counted(data: Path, row: dict[str, Any]) -> None:
+    content = coco()
+    content["annotations"][0] |= row
+    (data / "labels.json").write_text(json.dumps(content))
+    assert np.isfinite(read_source(SourceConfig(path=str(data))).records.boxes).all()
+
+
+def test_outlines_without_a_box_are_numbers_or_refused(data: Path) -> None:
+    content = coco()
+    content["annotations"][0] |= {"bbox": None, "segmentation": [1, 2, 9, 2, 9, 9]}
+    (data / "labels.json").write_text(json.dumps(content))
+    assert read_source(SourceConfig(path=str(data))).records.boxes[0].tolist() == [1, 2, 9, 9]
+    content["annotations"][0]["segmentation"] = [["a", 2, 9, 2, 9, 9]]
+    (data / "labels.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"labels\.json: annotation 1 .*expected 6 numbers"):
+        read_source(SourceConfig(path=str(data)))
+
+
+def test_a_config_with_half_a_character_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="config: expected texts that UTF-8 can hold"):
+        SourceConfig(path="\ud800").to_json()

@@ -10,8 +10,13 @@ Box = tuple[float, float, float, float]
 
 
 def turned_box(box: Sequence[float], degrees: float) -> Box:
-    """Return the upright box around a box ``x1 y1 x2 y2`` that is turned about its center; the direction makes no difference."""
+    """Return the upright box around a box ``x1 y1 x2 y2`` that is turned about its center; the direction makes no difference.
+
+    NaN if the angle is not finite.
+    """
     x1, y1, x2, y2 = box
+    if not math.isfinite(degrees):
+        return math.nan, math.nan, math.nan, math.nan
     cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
     width = (x2 - x1) * cosine + (y2 - y1) * sine
     height = (x2 - x1) * sine + (y2 - y1) * cosine

@@ -112,7 +112,7 @@ def read_table(path: str | Path) -> ShardTable:
         if version > VERSION:
             raise ValueError(f"labels of version {version}; this detkit reads up to version {VERSION}: update detkit")
         return _from_arrow(rows.combine_chunks())
-    except (pyarrow.ArrowException, OSError, LookupError, ValueError) as error:
+    except (pyarrow.ArrowException, OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         detail = " ".join(str(error).split())[:300]
         raise ValueError(f"{path}: not the labels of shards, or damaged ({detail}); write or copy the shards again") from None
 

@@ -32,6 +32,7 @@ escaped, this matches nothing but a key and its value."""
 _PLACEHOLDER = b'"@segmentation":0'
 _TURNED = ("rbbox", "obb", "rotated_bbox", "rotated_box")
 """Keys of turned boxes next to ``bbox``; there is no standard."""
+_LARGEST_ANGLE = 1e9
 _PARSE: dict[str, tuple[str, Callable[[Any], bool]]] = {"is_crowd": ("iscrowd", parse_flag), "is_difficult": ("difficult", parse_flag)}
 """Columns of flags, with their key in the file."""
 
@@ -150,7 +151,8 @@ class Annotations:
                 return None
             self.altered = True
             self.report.add(ReadIssue.POLYGON, _image_name(entry))
-            return box_around([number for polygon in polygons for number in polygon])
+            points = [number for polygon in polygons if isinstance(polygon, list) for number in polygon]
+            return box_around(self._numbers(entry, points or polygons))
         if isinstance(value, list) and len(value) in (5, 8):
             return self._turned(entry, value)
         x, y, width, height = self._parse(entry, "bbox", parse_box)
@@ -173,7 +175,7 @@ class Annotations:
         for row, entry in enumerate(entries):
             attributes = entry.get("attributes")
             angle = attributes.get("rotation") if isinstance(attributes, dict) else None
-            if angle and isinstance(angle, (int, float)) and angle % 180 and not outline(row):
+            if angle and isinstance(angle, (int, float)) and abs(angle) < _LARGEST_ANGLE and angle % 180 and not outline(row):
                 self.altered = True
                 self.report.add(ReadIssue.TURNED, _image_name(entry), detail=f"by {angle:g} degrees")
                 boxes[row] = turned_box(boxes[row].tolist(), angle)
