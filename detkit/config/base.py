@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
-from pydantic_core import PydanticSerializationError
 
 from detkit.config.explain import explain, nested_configs
 
@@ -89,7 +88,7 @@ class Config(BaseModel, metaclass=_Checked):
         """
         try:
             return self.model_dump_json(indent=indent)
-        except PydanticSerializationError as error:
+        except ValueError as error:  # pydantic's PydanticSerializationError
             raise ValueError(f"config: expected texts that UTF-8 can hold, got one with half of a character ({error})") from None
 
     @classmethod
