@@ -30,6 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fuzz"))
 HANG_SECONDS = 60.0
 """Seconds of a clock after which a worker is killed; several times the limit on processor time, because the machine may be busy."""
 PROGRESS_SECONDS = 60.0
+CASES_OF_PROCESS = 5_000
+"""Cases after which a worker process is replaced: what libraries keep of so many files would count against the limit on memory."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -162,8 +164,11 @@ class Worker:
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
+        self._end = min(self._done + CASES_OF_PROCESS, len(self._jobs))
         self._results, sender = context.Pipe(duplex=False)
-        self._process = context.Process(target=_work, args=(self._jobs[self._done :], self._seed, self._megabytes, sender), daemon=True)
+        self._process = context.Process(
+            target=_work, args=(self._jobs[self._done : self._end], self._seed, self._megabytes, sender), daemon=True
+        )
         self._process.start()
         sender.close()
         self._last = time.monotonic() + HANG_SECONDS  # the imports take a while
@@ -182,7 +187,10 @@ class Worker:
                 self._done, self._last = self._done + 1, max(self._last, time.monotonic())
             died = False
         except EOFError:  # the process has closed its end of the pipe
-            died = self.is_running()
+            died = self._done < self._end
+            if not died and self.is_running():
+                self._process.join()
+                self._start()
         if died or (self.is_running() and time.monotonic() - self._last > HANG_SECONDS):
             self._process.kill()
             self._process.join()

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+import tempfile
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -91,7 +92,7 @@ def _map_bytes(size: tuple[int, int], mode: str) -> bytes:
 
 def shards(rng: Random, folder: Path) -> Case:
     """A set of shards, one file of which is changed or gone."""
-    files = dict(_shard_files(folder.parent))
+    files = dict(_shard_files())
     name = rng.choice(sorted(files))
     if name.endswith(".json") and rng.random() < 0.7:
         files[name] = dump_json(rng, mutate_value(rng, json.loads(files[name])))
@@ -106,14 +107,15 @@ def shards(rng: Random, folder: Path) -> Case:
 
 
 @cache
-def _shard_files(folder: Path) -> tuple[tuple[str, bytes], ...]:
+def _shard_files() -> tuple[tuple[str, bytes], ...]:
     from detkit.data.shards.writer import write_shards
 
-    source, target = folder / "shard-source", folder / "shard-set"
-    write_images(source)
-    (source / "labels.json").write_text(to_json(coco_content()))
-    write_shards({"train": read_source(SourceConfig(path=str(source)))}, target, 1)
-    return tuple((path.name, path.read_bytes()) for path in sorted(target.iterdir()))
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "source"), Path(folder, "set")
+        write_images(source)
+        (source / "labels.json").write_text(to_json(coco_content()))
+        write_shards({"train": read_source(SourceConfig(path=str(source)))}, target, 1)
+        return tuple((path.name, path.read_bytes()) for path in sorted(target.iterdir()))
 
 
 def _read_shards(folder: Path) -> None:
@@ -127,7 +129,7 @@ def _read_shards(folder: Path) -> None:
 
 def bulk_results(rng: Random, folder: Path) -> Case:
     """Parquet files of a bulk detection, one of which is changed, given twice, or gone."""
-    one, two = _bulk_files(folder.parent)
+    one, two = _bulk_files()
     files = {"shard-0-of-2.parquet": one, "shard-1-of-2.parquet": two}
     kind = rng.random()
     if kind < 0.7:
@@ -142,7 +144,7 @@ def bulk_results(rng: Random, folder: Path) -> Case:
 
 
 @cache
-def _bulk_files(folder: Path) -> tuple[bytes, bytes]:
+def _bulk_files() -> tuple[bytes, bytes]:
     from detkit.bulk.listing import Shard
     from detkit.bulk.rows import ImageRow, to_table
     from detkit.bulk.shard_info import ShardInfo
@@ -152,10 +154,12 @@ def _bulk_files(folder: Path) -> tuple[bytes, bytes]:
     names = ("cat", None)
     given: dict[str, Any] = {"images": 2, "listed": 4, "listing": "0" * 32, "model": "m", "model_sha256": "0" * 64, "class_names": names}
     found = DetectionArrays(np.array([[1, 2, 3, 4]], np.float32), np.array([0.5], np.float32), np.array([0]), names)
-    for number in range(2):
-        rows = [ImageRow(f"{number}a.png", (24, 32), found), ImageRow(f"{number}b.png", error="broken")]
-        write_rows(folder / f"bulk-{number}.parquet", iter([to_table(rows, names)]), ShardInfo(shard=Shard(number, 2), **given))
-    return (folder / "bulk-0.parquet").read_bytes(), (folder / "bulk-1.parquet").read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder, "0.parquet"), Path(folder, "1.parquet")
+        for number, path in enumerate(paths):
+            rows = [ImageRow(f"{number}a.png", (24, 32), found), ImageRow(f"{number}b.png", error="broken")]
+            write_rows(path, iter([to_table(rows, names)]), ShardInfo(shard=Shard(number, 2), **given))
+        return paths[0].read_bytes(), paths[1].read_bytes()
 
 
 def _merge(folder: Path) -> None:
