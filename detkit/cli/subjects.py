@@ -65,12 +65,18 @@ def _refuse_empty_run(folder: Path) -> None:
     raise FileNotFoundError(f"{folder}: a run without a checkpoint; {advice}")
 
 
+_MOST_CONFIG_BYTES = 4_000_000
+"""A longer JSON file has labels; parsing it only to see that takes seven times its size in memory."""
+
+
 def is_experiment(path: Path) -> bool:
     """Whether a JSON file holds a config, as opposed to labels.
 
     Raises:
         ValueError: If it is not JSON.
     """
+    if path.stat().st_size > _MOST_CONFIG_BYTES:
+        return False
     content = parse_json(path.read_bytes(), str(path))
     return isinstance(content, dict) and "model" in content and "images" not in content
 

@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from detkit.bulk.listing import _images_in
+from detkit.cli import subjects
 from detkit.cli.main import main
 from detkit.cli.special_files import check_words
 from detkit.data import SourceConfig, read_source
@@ -28,6 +29,7 @@ from detkit.data.readers.mask_images import read_values
 from detkit.data.readers.text import read_yaml, written_texts
 from detkit.evaluation.files import evaluate_coco_files
 from detkit.evaluation.tracks.mot_files import read_truth
+from detkit.experiment import Experiment
 from detkit.printable import printable_message
 from detkit.weights.read import read_tensors
 
@@ -292,3 +294,12 @@ def test_outlines_without_a_box_are_numbers_or_refused(data: Path) -> None:
 def test_a_config_with_half_a_character_cannot_be_written() -> None:
     with pytest.raises(ValueError, match="config: expected texts that UTF-8 can hold"):
         SourceConfig(path="\ud800").to_json()
+
+
+def test_long_json_is_taken_for_labels_without_parsing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(Experiment().to_json())
+    assert subjects.is_experiment(config)
+    monkeypatch.setattr(subjects, "_MOST_CONFIG_BYTES", 100)
+    monkeypatch.setattr(subjects, "parse_json", lambda text, name: pytest.fail("parsed"))
+    assert not subjects.is_experiment(config)
