@@ -31,7 +31,7 @@ HANG_SECONDS = 60.0
 """Seconds of a clock after which a worker is killed; several times the limit on processor time, because the machine may be busy."""
 PROGRESS_SECONDS = 60.0
 CASES_OF_PROCESS = 5_000
-"""Cases after which a worker process is replaced: what libraries keep of so many files would count against the limit on memory."""
+"""Cases after which a worker process is replaced: what libraries keep of many files would count against the limit on memory."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
