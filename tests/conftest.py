@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -45,9 +46,10 @@ def no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def pillows_own_limit() -> Iterator[None]:
-    """Undo a limit of pixels that a test set: Pillow keeps it until the next image is opened by detkit."""
+def nothing_is_left_behind() -> Iterator[None]:
+    """Undo what a test, or code that it runs, left set for the process: no log, and a limit of pixels, which Pillow keeps."""
     yield
+    logging.disable(logging.NOTSET)
     images = sys.modules.get("detkit.data.media.images")
     if images is not None and images._pillows_limit:
         images._limit_pillow(images.MAX_PIXELS)

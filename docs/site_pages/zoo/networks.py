@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -38,7 +37,6 @@ def count(kind: str, name: str) -> dict[str, Any]:
         name: A name of the zoo, or of published weights.
     """
     config, classes = model_of(kind, name)
-    logging.disable(logging.WARNING)
     network = without_weights(config).build(classes).eval().requires_grad_(False)
     torch.manual_seed(0)
     counted = profile(network, config.preprocess, IMAGE, FEW)
