@@ -101,7 +101,8 @@ def _cropped(maps: Tensor, like: Tensor, border: int) -> Tensor:
     """Return ``(N, C, H, W)``, channels-last, without the border and the further rows and columns."""
     height, width = like.shape[2:]
     inner = maps[:, border : border + height, border : border + width].permute(0, 3, 1, 2)
-    return inner.contiguous(memory_format=torch.channels_last)
+    # A copy in any case: autograd forbids that what follows, such as ReLU, changes a view in place.
+    return inner.clone(memory_format=torch.channels_last)
 
 
 def _parts(padded: Tensor) -> Iterator[tuple[range, Tensor]]:

@@ -113,3 +113,16 @@ def test_without_numba_torch_convolves(calls: list[tuple[int, ...]], monkeypatch
     with FastGradients():
         nn.Conv2d(128, 128, 3, padding=1)(torch.randn(16, 128, 14, 14))
     assert not calls
+
+
+@pytest.mark.parametrize("size", [(1, 48, 48), (1, 46, 48), (1, 48, 46), (2, 32, 32)], ids=str)
+def test_what_follows_may_work_in_place(size: tuple[int, int, int], calls: list[tuple[int, ...]]) -> None:
+    """The result is no view, of which autograd would forbid it: neither where nothing is cropped, nor where rows alone are."""
+    images, height, width = size
+    layers = nn.Sequential(nn.Conv2d(128, 128, 3, padding=1), nn.ReLU(inplace=True))
+    x = torch.randn(images, 128, height, width, requires_grad=True)
+    with FastGradients():
+        out = layers(x)
+        out.sum().backward()
+    assert len(calls) == 1
+    torch.testing.assert_close(out, layers(x), atol=1e-4, rtol=1e-4)
