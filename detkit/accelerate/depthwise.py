@@ -7,13 +7,13 @@ which is fast, with a compiled gradient of the weights.
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from detkit.accelerate.optional import or_none
 from detkit.accelerate.threads import run_jobs
 
 _CHUNKS = 8
@@ -91,11 +91,8 @@ def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, p
     return parts.sum((0, 1)).permute(2, 0, 1)[:, None]
 
 
-@cache
+@or_none
 def _kernel() -> Any:
-    """The compiled kernel, or None where numba cannot be used and torch computes every gradient."""
-    try:
-        from detkit.accelerate.depthwise_kernels import weight_gradient
-    except Exception:  # numba raises various exceptions when it cannot cache compiled code on disk
-        return None
+    from detkit.accelerate.depthwise_kernels import weight_gradient
+
     return weight_gradient

@@ -8,7 +8,6 @@ torch's by rounding, about four times as much as torch's own from the exact ones
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from detkit.accelerate.optional import or_none
 from detkit.accelerate.threads import run_jobs
 from detkit.arrays import Floats
 
@@ -140,11 +140,8 @@ def _weight_gradient(sums: Tensor) -> Tensor:
     return values.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
 
 
-@cache
+@or_none
 def _kernels() -> Any:
-    """The compiled kernels, or None where numba cannot be used."""
-    try:
-        from detkit.accelerate import winograd_kernels
-    except Exception:  # numba raises various exceptions when it cannot cache compiled code on disk
-        return None
+    from detkit.accelerate import winograd_kernels
+
     return winograd_kernels

@@ -84,8 +84,11 @@ def _rows_of(path: Path) -> Iterator[Any]:
     try:
         yield from read_rows(path)
     except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{path}: damaged ({reason}); remove it and run its `detkit detect --shard` again") from None
+        raise ValueError(f"{path}: {_damage(error)}") from None
+
+
+def _damage(error: Exception) -> str:
+    return f"damaged ({' '.join(str(error).split())[:200]}); remove it and run its `detkit detect --shard` again"
 
 
 def _sorted(table: Any) -> Any:
@@ -130,8 +133,7 @@ def _info_of(path: Path, problems: list[str]) -> ShardInfo | None:
     except NotAShardError as error:
         problems.append(str(error))
     except _DAMAGED as error:
-        reason = " ".join(str(error).split())[:200]
-        problems.append(f"{path}: damaged ({reason}); remove it and run its `detkit detect --shard` again")
+        problems.append(f"{path}: {_damage(error)}")
     return None
 
 
@@ -174,7 +176,7 @@ def _counted(rows: Sequence[tuple[Path, ShardInfo]], problems: list[str]) -> Mer
                 failed += len(names) - table["error"].null_count
                 detections += compute.sum(compute.list_value_length(table["scores"])).as_py() or 0
         except _DAMAGED as error:
-            problem = f"damaged ({' '.join(str(error).split())[:200]}); remove it and run its `detkit detect --shard` again"
+            problem = _damage(error)
         if problem is None and images != info.images:
             problem = f"{images:,} rows, expected {info.images:,}; remove it and run its `detkit detect --shard` again"
         problems += [f"{path}: {problem}"] if problem else []

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detkit.comparison.statistics import CONFIDENCE, Sample, estimate
+from detkit.comparison.statistics import Sample, estimate
+from detkit.evaluation.analysis.intervals import percentile_interval
 
 Floats = NDArray[np.float64]
 EXPONENTS: Floats = np.geomspace(0.05, 2.0, 60)
@@ -96,9 +97,8 @@ def _resampled(runs: Sequence[Sample], random: np.random.Generator) -> Floats:
 
 
 def _interval(values: Floats) -> dict[str, float]:
-    known = values[1:][np.isfinite(values[1:])]
-    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) if len(known) else (math.nan, math.nan)
-    return {"mean": float(values[0]), "low": float(low), "high": float(high)}
+    low, high = percentile_interval(values[1:][np.isfinite(values[1:])])
+    return {"mean": float(values[0]), "low": low, "high": high}
 
 
 def _answer(gain: Mapping[str, float], images: int, more: int) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detkit.comparison.detections import Table
+from detkit.evaluation.analysis.intervals import CONFIDENCE, percentile_interval
 from detkit.evaluation.analysis.matching import COCO_RANGES, IOU_THRESHOLDS, match
 from detkit.evaluation.analysis.weighted import Entries
 from detkit.evaluation.ground_truth import GroundTruth
 
 Floats = NDArray[np.float64]
-RESAMPLES, CONFIDENCE = 2000, 0.95
+RESAMPLES = 2000
 METRICS = {"AP": slice(0, 10), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 """Metrics with intervals, and their IoU thresholds."""
 MOST_CLASSES = 100
@@ -166,11 +167,10 @@ def _mean(runs: Sequence[Sample]) -> tuple[float, Floats]:
 
 
 def _half_widths(value: float, resamples: Floats) -> tuple[float, float]:
-    known = resamples[np.isfinite(resamples)]
-    if not len(known) or math.isnan(value):
+    low, high = percentile_interval(resamples[np.isfinite(resamples)])
+    if math.isnan(low) or math.isnan(value):
         return math.nan, math.nan
-    low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return max(0.0, value - float(low)), max(0.0, float(high) - value)
+    return max(0.0, value - low), max(0.0, high - value)
 
 
 def _seed_half_width(parts: Sequence[Sequence[float]]) -> float:

@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from detkit.evaluation.analysis.intervals import coco_entries, evaluate_weighted, resampled
+from detkit.evaluation.analysis.intervals import coco_entries, evaluate_weighted, percentile_interval, resampled
 from detkit.evaluation.analysis.matching import COCO_RANGES, IOU_THRESHOLDS, match
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import COCO_NAMES
-from detkit.evaluation.results import Floats
 
 RESAMPLES = 2000
 """Bootstrap resamples: each draws as many images as there are, with replacement."""
-CONFIDENCE = 0.95
-"""Confidence level of the intervals: the fraction of resamples whose difference is inside."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +77,4 @@ def differences(truth: GroundTruth, own: Any, other: Any, resamples: int = RESAM
     # The same seed draws the same images.
     samples = resampled(own_entries, images, resamples, seed) - resampled(other_entries, images, resamples, seed)
     rows = zip(COCO_NAMES, values, baseline, samples, strict=False)  # what follows are the classes
-    return tuple(Difference(name, value, base, *_percentiles(row)) for name, value, base, row in rows if value == value)
-
-
-def _percentiles(samples: Floats) -> tuple[float, float]:
-    """Return the interval of differences; resamples without objects, whose metrics are NaN, are left out."""
-    low, high = np.quantile(samples[~np.isnan(samples)], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return tuple(Difference(name, value, base, *percentile_interval(row)) for name, value, base, row in rows if value == value)

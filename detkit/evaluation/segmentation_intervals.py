@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from detkit.arrays import Doubles
-from detkit.evaluation.analysis.intervals import CONFIDENCE, Interval
+from detkit.evaluation.analysis.intervals import Interval, percentile_interval
 from detkit.evaluation.compare import RESAMPLES, Difference
 from detkit.evaluation.segmentation import NAMES, SegmentationNumbers
 
@@ -21,7 +21,7 @@ def segmentation_intervals(numbers: SegmentationNumbers, resamples: int = RESAMP
         resamples: Number of bootstrap resamples; each draws as many images as there are, with replacement.
         seed: Random seed of the resampling.
     """
-    return {name: Interval(*_bounds(row)) for name, row in zip(NAMES, _resampled(numbers, resamples, seed), strict=True)}
+    return {name: Interval(*percentile_interval(row)) for name, row in zip(NAMES, _resampled(numbers, resamples, seed), strict=True)}
 
 
 def segmentation_differences(
@@ -42,7 +42,7 @@ def segmentation_differences(
         raise ValueError(f"expected metrics of the same images, got {own.images} and {other.images} images")
     samples = _resampled(own, resamples, seed) - _resampled(other, resamples, seed)  # the same seed draws the same images
     rows = zip(NAMES, samples, strict=True)
-    return tuple(Difference(name, own.values[name], other.values[name], *_bounds(row)) for name, row in rows)
+    return tuple(Difference(name, own.values[name], other.values[name], *percentile_interval(row)) for name, row in rows)
 
 
 def _resampled(numbers: SegmentationNumbers, resamples: int, seed: int) -> Doubles:
@@ -71,11 +71,3 @@ def _known_mean(values: Doubles) -> Doubles:
     known = ~np.isnan(values)
     mean: Doubles = np.where(known, values, 0).sum(1) / known.sum(1)
     return mean
-
-
-def _bounds(samples: Doubles) -> tuple[float, float]:
-    samples = samples[~np.isnan(samples)]
-    if not len(samples):
-        return float("nan"), float("nan")
-    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)

@@ -126,6 +126,15 @@ def _mean(metric: Floats) -> Floats:
     return mean
 
 
+def percentile_interval(samples: Floats) -> tuple[float, float]:
+    """Return the percentile interval of resamples (Efron, 1979) without those that are NaN; two NaN if there are no others."""
+    samples = samples[~np.isnan(samples)]
+    if not len(samples):
+        return float("nan"), float("nan")
+    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
 def corrected_interval(value: float, samples: Floats) -> Interval:
     """Return the percentile interval of a value in [0, 1] from its resamples, corrected for bias; resamples that are NaN are left out."""
     samples = samples[~np.isnan(samples)]
