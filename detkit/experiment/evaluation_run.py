@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from detkit.arrays import to_numpy
 from detkit.checkpoint import read_header
 from detkit.data import (
     ClassMapping,
@@ -23,13 +20,10 @@ from detkit.data import (
     split_by_image,
     with_split,
 )
-from detkit.data.crops import CropConfig, classification_data
 from detkit.data.sources import Difficult
 from detkit.data.splits import crowded_line
 from detkit.data.storage.addresses import is_address, shown
 from detkit.evaluation import CocoNumbers
-from detkit.evaluation.accuracy import Accuracy
-from detkit.evaluation.classified import ClassifiedImages
 from detkit.evaluation.coco_curves import EvaluatorName, check_evaluator
 from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.config import Experiment
@@ -133,7 +127,7 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
     if isinstance(predictor, Predictor) and predictor.runtime.info.classifies:
         raise ValueError(
             f"{data.name}: expected a detector, got a classifier, which predicts no boxes; evaluate it with `detkit evaluate`, or with "
-            "evaluate_classifier in Python"
+            "detkit.experiment.classification_run.evaluate_classifier in Python"
         )
     if isinstance(predictor, Predictor) and predictor.runtime.info.segments:
         raise ValueError(
@@ -166,54 +160,6 @@ def predicted_by(weights: str | Path | None) -> Predicted:
     kind = "" if path is None else json.loads(read_header(path)["model"]).get("kind", "")
     config: Any = MODELS.get(kind) if kind in MODELS else DetectorConfig
     return "classes" if config.whole_images else "pixels" if config.segments else "objects"
-
-
-def evaluate_classifier(
-    predictor: Predictor,
-    data: DetectionData,
-    *,
-    crops: CropConfig | None = None,
-    renames: Mapping[str, str] | None = None,
-    classes: Sequence[str] = (),
-    progress: Progress = iter,
-) -> Accuracy:
-    """Return the accuracy of a classifier on images in a folder per class, or on the cropped objects of data with boxes.
-
-    Args:
-        predictor: The classifier.
-        data: The images; their classes must be among the classifier's.
-        crops: How objects are cropped; None: the default settings of training.
-        renames: Class names of the data and the corresponding names of the classifier.
-        classes: Evaluate only images of these classes; empty: all.
-        progress: Wraps the iterable of images, to show the progress.
-
-    Raises:
-        ValueError: If there are no images, or images of a class that the classifier does not have.
-    """
-    return classify_labeled(predictor, classified_data(predictor, data, crops, renames, classes), progress).accuracy
-
-
-def classified_data(
-    predictor: Predictor,
-    data: DetectionData,
-    crops: CropConfig | None = None,
-    renames: Mapping[str, str] | None = None,
-    classes: Sequence[str] = (),
-) -> DetectionData:
-    """Return the images that a classifier is evaluated on, with its labels; arguments and errors as in :func:`evaluate_classifier`."""
-    data = classification_data(with_classes(data, classes, renames), crops or CropConfig())
-    return ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
-
-
-def classify_labeled(predictor: Predictor, data: DetectionData, progress: Progress = iter) -> ClassifiedImages:
-    """Return the predictions of a classifier on the images of :func:`classified_data`."""
-    found = [detections for _, detections in progress(detect_records(predictor, data))]
-    return ClassifiedImages(
-        tuple(name or "?" for name in predictor.class_names),
-        np.asarray(data.records.labels, np.int64),
-        [to_numpy(one.labels) for one in found],
-        [to_numpy(one.scores).astype(np.float64) for one in found],
-    )
 
 
 def labeled_data(

@@ -35,11 +35,7 @@ def evaluate_segmenter(
     Raises:
         ValueError: If the data has no masks, or classes that the model does not have.
     """
-    evaluator = SegmentationEvaluator(predictor.class_names, has_background(predictor))
-    known = segmented_data(predictor, data, renames, classes)
-    for record, detections in progress(detect_records(predictor.without_operating_points(), known)):
-        evaluator.add(record, detections)
-    return evaluator.numbers()
+    return segment_labeled(predictor, segmented_data(predictor, data, renames, classes), progress)
 
 
 def segmented_data(
@@ -49,6 +45,14 @@ def segmented_data(
     check_masks(data)
     data = with_classes(data, classes, renames)
     return ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
+
+
+def segment_labeled(predictor: Predictor | ImagePyramid[Any], data: DetectionData, progress: Progress = iter) -> SegmentationNumbers:
+    """Return the metrics of a model on the images of :func:`segmented_data`."""
+    evaluator = SegmentationEvaluator(predictor.class_names, has_background(predictor))
+    for record, detections in progress(detect_records(predictor.without_operating_points(), data)):
+        evaluator.add(record, detections)
+    return evaluator.numbers()
 
 
 def label_maps(predictor: Predictor | ImagePyramid[Any], data: DetectionData, index: int) -> tuple[ImageArray, ImageArray, ImageArray]:

@@ -17,7 +17,7 @@ from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.data import SourceConfig, read_source
-from detkit.experiment.evaluation_run import evaluate_classifier
+from detkit.experiment.classification_run import evaluate_classifier
 from detkit.export import export_onnx
 from detkit.inference import Predictor, load_exported
 from detkit.models.classifier import ClassifierConfig

@@ -1,10 +1,17 @@
-"""The exact numbers of a page, read back from its HTML."""
+"""The exact numbers of a page, read back from its HTML, and pages of models with random weights."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
+
+import torch
+
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.cli.main import main
 
 
 class Numbers(HTMLParser):
@@ -52,3 +59,14 @@ def check_numbers(page: Numbers, content: Any) -> int:
         expected = at(content, key)
         assert value == ("" if expected is None else repr(expected)), key
     return len(keyed)
+
+
+def evaluate_untrained(folder: Path, config: Any, classes: Sequence[str]) -> None:
+    """Evaluate a model with random weights on the data in ``folder / "data"``; write ``r.html`` and ``n.json``."""
+    torch.manual_seed(4)
+    model = config.build(len(classes))
+    for parameter in model.parameters():
+        parameter.data *= 3  # so that the predictions differ between images
+    save_checkpoint(folder / "model.safetensors", model.state_dict(), make_header(config.to_json(), list(classes)))
+    words = ["evaluate", str(folder / "model.safetensors"), "--data", str(folder / "data"), "--device", "cpu", "--precision", "fp32"]
+    assert main([*words, "--json", str(folder / "n.json"), "--report", str(folder / "r.html")]) == 0

@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from browser import NARROW, WIDE, opened
 from PIL import Image
 
 from detkit.backbones import BackboneConfig
-from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.models.classifier import ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from page_numbers import Numbers, check_numbers
+from page_numbers import Numbers, check_numbers, evaluate_untrained
 
 CLASSES = ("cat", "犬 <dog>", "bird")
 
@@ -35,15 +33,9 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for index in range(9 if label else 6):
             pixels = random.integers(0, 80 + 170 * (index % 2), (40, 60, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(folder / "data" / name / f"{index}.png")
-    torch.manual_seed(4)
     preprocess = PreprocessConfig(rule="letterbox", input_size=(32, 32))
     config = ClassifierConfig(backbone=BackboneConfig(name="lenet5", weights=None, frozen_stages=0), preprocess=preprocess)
-    model = config.build(3)
-    for parameter in model.parameters():
-        parameter.data *= 3  # so that the predictions differ
-    save_checkpoint(folder / "cats.safetensors", model.state_dict(), make_header(config.to_json(), list(CLASSES)))
-    words = ["evaluate", str(folder / "cats.safetensors"), "--data", str(folder / "data"), "--device", "cpu", "--precision", "fp32"]
-    assert main([*words, "--json", str(folder / "n.json"), "--report", str(folder / "r.html")]) == 0
+    evaluate_untrained(folder, config, CLASSES)
     return folder
 
 
@@ -65,7 +57,7 @@ def test_the_report_is_written_into_a_new_folder_or_not_at_all(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DETKIT_NO_REPORT")
-    words = ["evaluate", str(evaluated / "cats.safetensors"), "--data", str(evaluated / "data"), "--device", "cpu"]
+    words = ["evaluate", str(evaluated / "model.safetensors"), "--data", str(evaluated / "data"), "--device", "cpu"]
     assert main([*words, "--no-report"]) == 0
     assert not list(tmp_path.iterdir())
     assert main(words) == 0

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from detkit.checkpoint import make_header, save_checkpoint
-from detkit.cli.main import main
 from detkit.drawing.palette import color_of
 from detkit.evaluation.segmentation import SegmentationEvaluator
 from detkit.models.semantic.unet import PaperUNetConfig, UNetConfig
@@ -21,7 +18,7 @@ from detkit.report.classes.segmenter import blended, worst_images
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from page_numbers import Numbers, check_numbers
+from page_numbers import Numbers, check_numbers, evaluate_untrained
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +33,8 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(random.integers(0, 255, (40, 56, 3)).astype(np.uint8)).save(folder / "data" / "images" / f"{number}.png")
         Image.fromarray(labels).save(folder / "data" / "masks" / f"{number}.png")
     (folder / "data" / "classes.txt").write_text("red\nblue\n")
-    torch.manual_seed(0)
     paper = PaperUNetConfig(channels=(8, 16), padding="same", norm="batch", dropout=0.0)
-    config = UNetConfig(preprocess=PreprocessConfig(rule="letterbox", input_size=(32, 32)), paper=paper)
-    save_checkpoint(folder / "unet.safetensors", config.build(2).state_dict(), make_header(config.to_json(), ["red", "blue"]))
-    words = ["evaluate", str(folder / "unet.safetensors"), "--data", str(folder / "data"), "--device", "cpu", "--precision", "fp32"]
-    assert main([*words, "--json", str(folder / "n.json"), "--report", str(folder / "r.html")]) == 0
+    evaluate_untrained(folder, UNetConfig(preprocess=PreprocessConfig(rule="letterbox", input_size=(32, 32)), paper=paper), ("red", "blue"))
     return folder
 
 

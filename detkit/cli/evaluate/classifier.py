@@ -23,7 +23,7 @@ def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
     Raises:
         ValueError: If a flag concerns boxes.
     """
-    from detkit.experiment.evaluation_run import classified_data, classify_labeled
+    from detkit.experiment.classification_run import classified_data, classify_labeled
 
     job = ClassJob.load(options, "boxes", "is a classifier")
     names = job.predictor.class_names

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.evaluation.analysis.intervals import Interval
     from detkit.evaluation.segmentation import SegmentationNumbers
-    from detkit.inference import ImagePyramid, Predictor
+    from detkit.inference import Predictor
     from detkit.report.evaluation import WrittenReport
 
 
@@ -31,23 +31,20 @@ def evaluate_pixels(options: EvaluateOptions, outputs: Outputs) -> int:
         ValueError: If a flag concerns boxes.
     """
     from detkit.evaluation.segmentation_intervals import segmentation_differences, segmentation_intervals
-    from detkit.experiment.segmentation_run import evaluate_segmenter, label_maps, segmented_data
+    from detkit.experiment.segmentation_run import label_maps, segment_labeled, segmented_data
 
     job = ClassJob.load(options, "objects", "predicts classes of pixels", (*VIEW_FLAGS, "against"))
     other = _load_other(options) if options.against else None
-
     views = with_pyramid(job.predictor, with_trained_tiles(options, job.model))
-
-    def evaluated(predictor: Predictor | ImagePyramid[Any]) -> SegmentationNumbers:
-        return evaluate_segmenter(predictor, job.data, renames=job.renames, classes=job.classes, progress=image_bar(len(job.data)))
-
-    numbers = evaluated(views)
+    data, progress = segmented_data(views, job.data, job.renames, job.classes), image_bar(len(job.data))
+    numbers = segment_labeled(views, data, progress)
     intervals, text, more = segmentation_intervals(numbers), "", {}
     if other is not None and options.against:
-        rows = segmentation_differences(numbers, evaluated(with_pyramid(other, with_trained_tiles(options, options.against))))
+        others = with_pyramid(other, with_trained_tiles(options, options.against))
+        compared = segment_labeled(others, segmented_data(others, job.data, job.renames, job.classes), image_bar(len(data)))
+        rows = segmentation_differences(numbers, compared)
         text = f"\n\n{against_text(options.against, rows)}"
         more = {"against": {"other": options.against, "numbers": [row.to_dict() for row in rows]}}
-    data = segmented_data(job.predictor, job.data, job.renames, job.classes)
 
     def make_report(path: str | Path) -> WrittenReport:
         from detkit.report.classes.segmenter import SegmenterSubject, segmenter_report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -12,7 +11,7 @@ from detkit.report.bars import Cell, heat_map
 from detkit.report.markup import Html, join, tag
 from detkit.report.page import Section
 from detkit.report.parts import Column, details, number, paragraph, table
-from detkit.report.sections.confusion import ALL_LISTED, LISTED_CASES, LISTED_PAIRS, SHOWN_CLASSES, image_list
+from detkit.report.sections.confusion import ALL_LISTED, LISTED_CASES, LISTED_PAIRS, SHOWN_CLASSES, image_list, most_confused
 from detkit.report.sources import ImageSource
 from detkit.report.subject import short_name
 
@@ -29,11 +28,12 @@ def section(classified: ClassifiedImages, images: ImageSource, pictured: Collect
         pictured: Indices of the images that the page shows, which a cell lists first.
     """
     grid = {(true, predicted): (index, len(rows)) for index, (true, predicted, rows) in enumerate(classified.confusions)}
-    shown = _shown_classes(classified, grid)
+    present = sorted({label for pair in grid for label in pair})
+    shown = most_confused(present, {pair: count for pair, (_, count) in grid.items()})
     names = [classified.class_names[label] for label in shown]
     totals = classified.accuracy.counts
     cells = [[_cell(classified, grid, int(totals[true]), true, predicted) for predicted in shown] for true in shown]
-    several = f" The {SHOWN_CLASSES} classes that are confused most are shown." if len(classified.class_names) > SHOWN_CLASSES else ""
+    several = f" The {SHOWN_CLASSES} classes that are confused most are shown." if len(shown) < len(present) else ""
     text = (
         "Rows are the true classes, columns the most likely ones; a cell opens its images. The darker a cell, the larger its fraction of "
     )
@@ -42,18 +42,6 @@ def section(classified: ClassifiedImages, images: ImageSource, pictured: Collect
     matrix = heat_map(names, names, cells, "true \\ predicted")
     pairs = details("Most frequent confusions", _pairs(classified))
     return Section("confusion", "Confusion", join([note, matrix, panel, pairs])), {"confusion-cells": _listed(classified, images, pictured)}
-
-
-def _shown_classes(classified: ClassifiedImages, grid: Grid) -> list[int]:
-    present = sorted({label for pair in grid for label in pair})
-    if len(present) <= SHOWN_CLASSES:
-        return present
-    confused: Counter[int] = Counter()
-    for (true, predicted), (_, count) in grid.items():
-        if true != predicted:
-            confused.update({true: count, predicted: count})
-    most = set(sorted(present, key=lambda label: -confused[label])[:SHOWN_CLASSES])
-    return [label for label in present if label in most]
 
 
 def _cell(classified: ClassifiedImages, grid: Grid, total: int, true: int, predicted: int) -> Cell | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from detkit.report.page import Page, Section
 from detkit.report.parts import Column, figure, number, paragraph, table, tiles, with_interval
 from detkit.report.sections import about
 from detkit.report.sections.classes import BARS
-from detkit.report.sections.confusion import SHOWN_CLASSES
+from detkit.report.sections.confusion import SHOWN_CLASSES, most_confused
 from detkit.report.sources import ImageSource
 from detkit.report.subject import short_name
 from detkit.structures.label_maps import IGNORED
@@ -73,14 +72,12 @@ class SegmenterSubject:
     facts: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
 
-    @cached_property
-    def worst(self) -> list[int]:
-        """The images with the lowest mean IoU, worst first; those of which all pixels are ignored are left out."""
-        return worst_images(self.numbers)
-
 
 def worst_images(numbers: SegmentationNumbers) -> list[int]:
-    """Return the indices of the images with the lowest mean IoU, at most :data:`SHOWN`, worst first."""
+    """Return the indices of the images with the lowest mean IoU, at most :data:`SHOWN`, worst first.
+
+    Those of which all pixels are ignored are left out.
+    """
     values = numbers.image_iou
     return [index for index in np.argsort(values, kind="stable").tolist() if not math.isnan(values[index])][:SHOWN]
 
@@ -93,7 +90,7 @@ def segmenter_report(subject: SegmenterSubject, path: str | Path) -> WrittenRepo
         WriteError: If the disk is full, or the file cannot be written there.
     """
     # One after the other, as a model runs for each of them.
-    images = [encode(_drawn(subject, index), SIDE) for index in subject.worst]
+    images = {index: encode(_drawn(subject, index), SIDE) for index in worst_images(subject.numbers)}
     sections = [
         _numbers(subject),
         _classes(subject.numbers),
@@ -154,8 +151,8 @@ def _classes(numbers: SegmentationNumbers) -> Section:
 
 
 def _confusion(numbers: SegmentationNumbers) -> Section:
-    totals, confused = numbers.pixels, numbers.confusion.sum(0) + numbers.confusion.sum(1) - 2 * numbers.confusion.diagonal()
-    shown = sorted(np.argsort(-confused, kind="stable")[:SHOWN_CLASSES].tolist())
+    totals, pairs = numbers.pixels, np.argwhere(numbers.confusion).tolist()
+    shown = most_confused(range(len(totals)), {(true, predicted): int(numbers.confusion[true, predicted]) for true, predicted in pairs})
     names = [numbers.class_names[label] for label in shown]
     cells = [[_cell(numbers, int(totals[true]), true, predicted) for predicted in shown] for true in shown]
     several = f" The {SHOWN_CLASSES} classes that are confused most are shown." if len(totals) > SHOWN_CLASSES else ""
@@ -173,10 +170,10 @@ def _cell(numbers: SegmentationNumbers, total: int, true: int, predicted: int) -
     return Cell(math.sqrt(share) if true == predicted else -math.sqrt(share), text, title)
 
 
-def _worst(subject: SegmenterSubject, images: Sequence[Thumbnail]) -> Section:
+def _worst(subject: SegmenterSubject, images: Mapping[int, Thumbnail]) -> Section:
     if not images:
         return Section("images", "Worst images", paragraph("There are no images with labeled pixels."))
-    cards = [_card(subject, index, position, image) for position, (index, image) in enumerate(zip(subject.worst, images, strict=True))]
+    cards = [_card(subject, index, position, image) for position, (index, image) in enumerate(images.items())]
     text = "The images with the lowest mean IoU: labels on the left, the prediction on the right. Pixels whose class is unknown are white."
     body = [paragraph(text, note=True), _legend(subject.numbers), gallery(cards, "worst", orders=("IoU", "-IoU"))]
     return Section("images", "Worst images", join(body))

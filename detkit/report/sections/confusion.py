@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from detkit.evaluation.analysis.confusion import Confusion, ConfusionCell
@@ -59,15 +59,22 @@ def _category(category: int | None) -> int:
 
 
 def _shown_classes(confusion: Confusion, cells: Grid) -> list[int]:
-    if len(confusion.categories) <= SHOWN_CLASSES:
-        return list(confusion.categories)
+    return most_confused(confusion.categories, {pair: cell.count for pair, (_, cell) in cells.items() if _BACK not in pair})
+
+
+def most_confused(classes: Sequence[int], counts: Mapping[tuple[int, int], int]) -> list[int]:
+    """Return the classes that a matrix shows, in the given order: all of them, or the :data:`SHOWN_CLASSES` that are confused most.
+
+    Args:
+        classes: The classes.
+        counts: Counts by true and predicted class.
+    """
     confused: Counter[int] = Counter()
-    for (row, column), (_, cell) in cells.items():
-        if row != column and _BACK not in (row, column):
-            confused[row] += cell.count
-            confused[column] += cell.count
-    most = sorted(confusion.categories, key=lambda category: -confused[category])[:SHOWN_CLASSES]
-    return [category for category in confusion.categories if category in set(most)]
+    for (true, predicted), count in counts.items():
+        if true != predicted:
+            confused.update({true: count, predicted: count})
+    most = set(sorted(classes, key=lambda label: -confused[label])[:SHOWN_CLASSES])
+    return [label for label in classes if label in most]
 
 
 def _cell(subject: Subject, cells: Grid, totals: Counter[int], row: int, column: int) -> Cell | None:
