@@ -68,14 +68,20 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         if settings.precision == "int8":
             agreement = write_int8(temporary, plain, images, settings)
             check_agreement(agreement, path, settings)
-            return agreement
-        runtime = OnnxRuntime.open(temporary)
-        agreement = compare(plain, runtime, images)
-        check_agreement(agreement, path, settings)
-        if settings.for_opencv:
-            check_in_opencv(temporary, plain, images)
-        if settings.verify is not None:
-            settings.verify(runtime)
+        else:
+            agreement = _verified(temporary, path, plain, images, settings)
+    return agreement
+
+
+def _verified(temporary: Path, path: Path, predictor: Predictor, images: Sequence[ImageLike], settings: ExportSettings) -> Agreement:
+    """Return the differences between a detector and the file that was written for it, after all checks."""
+    runtime = OnnxRuntime.open(temporary)
+    agreement = compare(predictor, runtime, images)
+    check_agreement(agreement, path, settings)
+    if settings.for_opencv:
+        check_in_opencv(temporary, predictor, images)
+    if settings.verify is not None:
+        settings.verify(runtime)
     return agreement
 
 
