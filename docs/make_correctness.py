@@ -2,7 +2,7 @@
 
     python docs/make_correctness.py    collect the tests, write docs/results/zoo/oracles.json and the page (about a minute)
 
-A test declares its comparison beside itself::
+A test declares its comparison in a marker::
 
     @pytest.mark.oracle("torchvision", "losses of Faster R-CNN", tolerance="1e-4 relative")
 

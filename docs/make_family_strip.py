@@ -39,7 +39,7 @@ TRAININGS: dict[str, tuple[str, ...]] = {
     "yolox_lite0_bccd": (*SIDES, "training.budget=2", "training.evaluations=1"),
     "dfine_embedded_bccd": (*FIXED, "training.budget=3", "training.evaluations=1"),
 }
-"""What is trained, in the order of invention: a config, and the keys that are overridden."""
+"""Configs that are trained, in the order of invention, and the keys that are overridden."""
 PAGES = ("README.md", "README.zh-CN.md", "docs/explain_and_pyramid.md")
 
 

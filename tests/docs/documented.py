@@ -31,7 +31,7 @@ NEEDS = {
         r"|--suite|--fractions|--calibration-images|^(\w+=\S+ )*pytest\b"
     ),
 }
-"""What a command needs that its test has not, and the commands that need it, as a pattern."""
+"""Needs of commands that a test cannot meet, and the commands that have them, as a pattern."""
 
 RUN_BY = {
     r"^detkit serve\b": "tests/cli/test_serve.py",
