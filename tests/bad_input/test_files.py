@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from detkit.bulk.listing import _images_in
+from detkit.cli import special_files
 from detkit.cli.main import main
 from detkit.cli.special_files import check_words
 from detkit.data import SourceConfig, read_source
@@ -72,6 +73,13 @@ def test_devices_are_refused_and_files_that_a_shell_opens_are_not() -> None:
     with pytest.raises(ValueError, match="/dev/zero: expected a file, got a device; name a file"):
         check_words(["/dev/zero"])
     check_words([["/dev/null", "data=/dev/fd/0", None, 3, "a\0b"], "/dev/video0"])
+
+
+def test_cameras_by_path_are_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[str] = []
+    monkeypatch.setattr(special_files, "check_regular", checked.append)
+    check_words(["/dev/video0", "/dev/stdin", "/dev/zero", "a=/dev/random"])
+    assert sorted(checked) == ["/dev/random", "/dev/zero", "a=/dev/random"]
 
 
 def test_an_image_that_links_to_itself_is_one_that_cannot_be_read(data: Path) -> None:

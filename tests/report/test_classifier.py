@@ -16,6 +16,8 @@ from detkit.backbones import BackboneConfig
 from detkit.cli.main import main
 from detkit.models.classifier import ClassifierConfig
 from detkit.preprocess import PreprocessConfig
+from detkit.report.sections import confusion
+from detkit.report.sections.confusion import most_confused
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -63,6 +65,13 @@ def test_the_report_is_written_into_a_new_folder_or_not_at_all(
     assert main(words) == 0
     assert (tmp_path / "runs" / "evaluate-1" / "report.html").is_file()
     assert "report: runs/evaluate-1/report.html" in capsys.readouterr().out.replace("\\", "/")
+
+
+def test_a_matrix_of_many_classes_shows_those_that_are_confused_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = {(0, 0): 99, (1, 4): 3, (4, 2): 1, (3, 3): 7}
+    assert most_confused([4, 3, 2, 1, 0], counts) == [4, 3, 2, 1, 0]
+    monkeypatch.setattr(confusion, "SHOWN_CLASSES", 2)
+    assert most_confused([4, 3, 2, 1, 0], counts) == [4, 1]
 
 
 @pytest.mark.slow
